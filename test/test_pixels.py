@@ -1,0 +1,122 @@
+"""Frames become canvases, canvases become encoder inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmser_ros import pixels
+from mmser_ros.model.config import ImageConfig
+
+IMAGE = ImageConfig(
+    height=24, width=32, rows=2, columns=2, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5)
+)
+RANDOM = np.random.default_rng(0)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return RANDOM.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_frame_of_canvas_size_is_not_copied():
+    frame = noise(48, 64)
+    assert pixels.to_canvas(frame, IMAGE) is frame
+
+
+def test_read_only_and_strided_frames_are_accepted():
+    frame = noise(100, 90)
+    frame.flags.writeable = False
+    turned = frame[::-1, :, ::-1]
+    canvas = pixels.to_canvas(turned, IMAGE)
+    assert np.array_equal(canvas, pixels.to_canvas(np.ascontiguousarray(turned), IMAGE))
+
+
+def test_wide_frame_is_padded_above_and_below_with_the_mean_colour():
+    canvas = pixels.to_canvas(np.full((20, 128, 3), 200, np.uint8), IMAGE)
+    assert canvas.shape == (48, 64, 3)
+    rows = np.flatnonzero((canvas == 200).all((1, 2)))
+    assert list(rows) == list(range(19, 29))  # 10 of 48 rows, centred
+    padded = np.delete(canvas, rows, 0)
+    assert (padded == np.array([128, 102, 76], np.uint8)).all()
+
+
+def test_tall_frame_is_padded_left_and_right():
+    canvas = pixels.to_canvas(np.full((96, 32, 3), 9, np.uint8), IMAGE)
+    columns = np.flatnonzero((canvas == 9).all((0, 2)))
+    assert list(columns) == list(range(24, 40))
+
+
+def test_shrinking_averages_areas():
+    frame = noise(96, 128)
+    expected = frame.reshape(48, 2, 64, 2, 3).mean((1, 3))
+    assert np.abs(pixels.to_canvas(frame, IMAGE) - expected).max() <= 0.5 + 1e-6
+
+
+def test_enlarging_interpolates():
+    frame = np.zeros((24, 32, 3), np.uint8)
+    frame[:, 16:] = 200
+    canvas = pixels.to_canvas(frame, IMAGE)
+    assert canvas[0, 31].tolist() == [50, 50, 50] and canvas[0, 32].tolist() == [150, 150, 150]
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 5000), (5000, 1), (2, 3), (47, 63), (49, 65), (481, 641), (6000, 8000)]
+)
+def test_every_size_fills_the_canvas(size):
+    canvas = pixels.to_canvas(np.full((*size, 3), 77, np.uint8), IMAGE)
+    assert canvas.shape == (48, 64, 3) and canvas.dtype == np.uint8
+    assert (canvas == 77).all(2).any()
+
+
+def test_aspect_is_kept():
+    frame = np.zeros((480, 640, 3), np.uint8)
+    assert (pixels.to_canvas(frame, IMAGE) == 0).all()  # 4:3 like the canvas: no padding
+    square = pixels.to_canvas(np.zeros((500, 500, 3), np.uint8), IMAGE)
+    assert (square == 0).all(2).sum() == 48 * 48
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        [[1, 2, 3]],
+    ],
+)
+def test_what_is_no_frame_is_refused_with_a_sentence(frame):
+    with pytest.raises(ValueError, match=r"^A frame must .*\.$"):
+        pixels.to_canvas(frame, IMAGE)
+
+
+def test_glance_normalises_the_shrunk_canvas():
+    canvas = noise(48, 64)
+    seen = pixels.glance_pixels(canvas, IMAGE)
+    assert seen.shape == (1, 3, 24, 32) and seen.dtype == np.float32
+    small = pixels.resize(canvas, 24, 32)
+    expected = (small / 255 - np.array(IMAGE.mean)) / np.array(IMAGE.std)
+    assert np.allclose(seen[0].transpose(1, 2, 0), expected, atol=1e-6)
+
+
+def test_tiles_put_together_at_their_places_are_the_canvas():
+    canvas = noise(48, 64)
+    tiles = pixels.tile_pixels(canvas, IMAGE)
+    places = pixels.tile_places(IMAGE)
+    assert tiles.shape == (4, 3, 24, 32) and places.shape == (4, 4)
+    whole = (canvas / 255 - np.array(IMAGE.mean)) / np.array(IMAGE.std)
+    for tile, (x0, y0, x1, y1) in zip(tiles, places, strict=True):
+        part = whole[round(y0 * 48) : round(y1 * 48), round(x0 * 64) : round(x1 * 64)]
+        assert np.allclose(tile.transpose(1, 2, 0), part, atol=1e-6)
+
+
+def test_padding_becomes_nearly_zero():
+    canvas = pixels.to_canvas(np.zeros((48, 2, 3), np.uint8), IMAGE)
+    assert np.abs(pixels.glance_pixels(canvas, IMAGE)[0, :, :, 0]).max() < 0.5 / 255 / 0.2 + 1e-6
+
+
+def test_model_without_tiles_has_none():
+    image = ImageConfig(24, 32, 0, 0, IMAGE.mean, IMAGE.std)
+    assert image.canvas == (24, 32)
+    assert pixels.tile_pixels(noise(24, 32), image).shape == (0, 3, 24, 32)
+    assert pixels.tile_places(image).shape == (0, 4)
