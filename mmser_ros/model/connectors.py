@@ -1,0 +1,115 @@
+"""What stands between vision encoder and decoder: the glance connector, the SeR-Connector."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmser_ros.model.blocks import MASKED, Block
+from mmser_ros.model.config import ModelConfig
+
+FREQUENCIES = 4
+"""Octaves of the sines that tell where a token lies in the frame."""
+
+
+class GlanceConnector(nn.Module):
+    """An MLP from the last level to decoder space."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        widths = [config.vision.width, *config.connector.hidden, config.decoder.width]
+        layers: list[nn.Module] = [nn.LayerNorm(widths[0])]
+        for inputs, outputs in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.GELU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, last: Tensor) -> Tensor:
+        """(B, N, d) -> (B, N, D)."""
+        return self.layers(last)
+
+
+class Place(nn.Module):
+    """Where a token's centre lies in the frame, and how much of it the token covers."""
+
+    def __init__(self, grid: tuple[int, int], width: int) -> None:
+        super().__init__()
+        rows, columns = grid
+        y, x = torch.meshgrid(
+            (torch.arange(rows) + 0.5) / rows,
+            (torch.arange(columns) + 0.5) / columns,
+            indexing="ij",
+        )
+        self.register_buffer("centres", torch.stack([x, y], -1).flatten(0, 1), persistent=False)
+        self.project = nn.Linear(4 + 4 * FREQUENCIES, width)
+
+    def forward(self, boxes: Tensor) -> Tensor:
+        """Boxes (B, K, 4) as fractions x0, y0, x1, y1 -> (B, K, N, w)."""
+        corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
+        at = corner + self.centres * size  # (B, K, N, 2)
+        waves = [at * (math.pi * 2**octave) for octave in range(FREQUENCIES)]
+        angles = torch.cat(waves, -1)
+        features = [at, size.expand_as(at), angles.sin(), angles.cos()]
+        return self.project(torch.cat(features, -1))
+
+
+class SerConnector(nn.Module):
+    """Self-attention over the draft and every visual token; returns the frame's, sharpened.
+
+    The paper's multi-level self-refinement connector (MM-SeR, section 4), with the details of
+    the frame (crops of it at higher resolution) as further visual tokens.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, ser = config.ser.width, config.ser
+        image, vision = config.image, config.vision
+        channels = len(vision.taps) * vision.width
+        grid = (image.height // vision.patch, image.width // vision.patch)
+        self.visual = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.textual = nn.Sequential(
+            nn.Linear(config.decoder.width, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.place = Place(grid, width)
+        self.order = nn.Parameter(torch.randn(ser.draft_positions, width) * 0.02)
+        self.kind = nn.Parameter(torch.randn(3, width) * 0.02)  # draft, frame, detail
+        self.blocks = nn.ModuleList(
+            Block(width, ser.heads, ser.feedforward) for _ in range(ser.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, config.decoder.width)
+        self.register_buffer("whole", torch.tensor([0.0, 0.0, 1.0, 1.0]), persistent=False)
+
+    def forward(
+        self,
+        levels: Tensor,
+        details: Tensor,
+        places: Tensor,
+        draft: Tensor,
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """Fuse a draft with the levels of frame and details.
+
+        levels (B, m, N, d), details (B, K, m, N, d), places (B, K, 4), draft embeddings
+        (B, T, D), valid (B, T) False for padding -> sharpened visual tokens (B, N, D).
+        K and T may be 0.
+        """
+        batch, tokens = levels.shape[0], levels.shape[2]
+        frame = self.visual(levels.transpose(1, 2).flatten(2))  # (B, N, m d) -> (B, N, w)
+        frame = frame + self.place(self.whole.expand(batch, 1, 4))[:, 0] + self.kind[1]
+        near = self.visual(details.transpose(2, 3).flatten(3)) + self.place(places)
+        near = (near + self.kind[2]).flatten(1, 2)  # (B, K N, w)
+        said = self.textual(draft) + self.order[: draft.shape[1]] + self.kind[0]  # (B, T, w)
+        mixed = torch.cat([frame, near, said], 1)
+        mask = None
+        if valid is not None:
+            seen = torch.ones(batch, frame.shape[1] + near.shape[1], device=valid.device).bool()
+            hidden = ~torch.cat([seen, valid], 1)[:, None, None, :]
+            mask = torch.zeros(hidden.shape, dtype=mixed.dtype, device=mixed.device)
+            mask = mask.masked_fill(hidden, MASKED)
+        for block in self.blocks:
+            mixed = block(mixed, mask)
+        return self.out(self.norm(mixed[:, :tokens]))

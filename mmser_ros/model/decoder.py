@@ -1,0 +1,120 @@
+"""The decoder: OPT's layout, with a KV cache that is never copied inside the graph.
+
+One ``forward`` serves training, opening a sequence, decoding and verifying a draft: it
+takes n new positions and a cache of those before, and returns the keys and values of the
+new ones for the caller to store. Layout of OPT: Zhang et al. 2022 (arXiv 2205.01068).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmser_ros.model.blocks import MASKED, attend
+from mmser_ros.model.config import DecoderConfig
+
+
+class DecoderBlock(nn.Module):
+    """Pre-norm causal attention over cache and new positions, then a ReLU MLP."""
+
+    def __init__(self, width: int, heads: int, feedforward: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.up = nn.Linear(width, feedforward)
+        self.down = nn.Linear(feedforward, width)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of x (B, n, D), each (B, h, n, D / h)."""
+        batch, tokens, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
+
+    def join(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Add what attention saw, (B, h, n, D / h), then the MLP, to x (B, n, D)."""
+        x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
+        return x + self.down(F.relu(self.up(self.norm2(x))))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The whole sequence at once, as in training: x (B, n, D), mask (n, n)."""
+        q, k, v = self.split(x)
+        return self.join(x, attend(q, k, v, mask))
+
+    def extend(
+        self, x: Tensor, keys: Tensor, values: Tensor, past: Tensor, new: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """n positions behind a cache of S; past (S,) and new (n, n) mask the scores."""
+        q, k, v = self.split(x)
+        q = q * q.shape[-1] ** -0.5
+        before = q @ keys.transpose(-1, -2) + past  # (1, h, n, S)
+        among = q @ k.transpose(-1, -2) + new  # (1, h, n, n)
+        scores = torch.cat([before, among], -1).softmax(-1)
+        slots = keys.shape[2]
+        seen = scores[..., :slots] @ values + scores[..., slots:] @ v
+        return self.join(x, seen), k, v
+
+
+class Decoder(nn.Module):
+    """Token and position embeddings, causal blocks, a head tied to the embedding."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.offset = config.position_offset
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.position = nn.Embedding(config.positions + config.position_offset, config.width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.blocks = nn.ModuleList(
+            DecoderBlock(config.width, config.heads, config.feedforward)
+            for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(config.width)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings without positions: (...) -> (..., D)."""
+        return self.embedding(ids)
+
+    def head(self, x: Tensor) -> Tensor:
+        """Logits of final states: (..., D) -> (..., V)."""
+        return F.linear(self.norm(x), self.embedding.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Final states of whole sequences, as in training: (B, n, D) -> (B, n, D).
+
+        x are embeddings of visual tokens and text without positions; padding may only
+        stand at the end, where causal attention keeps it out of sight.
+        """
+        count = torch.arange(x.shape[1], device=x.device)
+        x = x + self.position(count + self.offset)
+        mask = torch.where(count[None, :] <= count[:, None], 0.0, MASKED).to(x.dtype)
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+    def extend(
+        self, x: Tensor, cache: Tensor, length: Tensor, first: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Append n positions to one sequence.
+
+        x (n, D) embeddings without positions; cache (2 L, h, S, D / h), keys and values of
+        each block in turn, of which ``length`` (1,) slots are filled; logits are wanted from
+        row ``first`` (1,) on. Returns logits (n - first, V) and the new slots (2 L, h, n, D / h).
+        """
+        n, slots = x.shape[0], cache.shape[2]
+        count = torch.arange(n, device=x.device)
+        h = (x + self.position(count + length + self.offset))[None]
+        past = torch.where(torch.arange(slots, device=x.device) < length, 0.0, MASKED).to(x.dtype)
+        new = torch.where(count[None, :] <= count[:, None], 0.0, MASKED).to(x.dtype)
+        fresh = []
+        for i, block in enumerate(self.blocks):
+            h, k, v = block.extend(
+                h, cache[2 * i : 2 * i + 1], cache[2 * i + 1 : 2 * i + 2], past, new
+            )
+            fresh += [k, v]
+        wanted = torch.arange(n, device=x.device)[first[0] :]
+        return self.head(h[0].index_select(0, wanted)), torch.cat(fresh, 0)

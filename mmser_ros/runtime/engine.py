@@ -1,0 +1,98 @@
+"""The contract that every engine keeps: torch, ONNX Runtime, TensorRT.
+
+An engine sees pixels, token ids and arrays, never text. It holds the weights and one open
+sequence (the KV cache), so one engine serves one thread. Sizes: B images, m tapped levels,
+N visual tokens an image, d vision width, D decoder width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Prefix = Any
+"""Visual tokens in decoder space, (1, N, D); opaque, stays on the engine's device."""
+
+
+class EngineError(RuntimeError):
+    """The engine cannot be made or used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs, published in CaptionerInfo and kept beside every measurement."""
+
+    model: str
+    """Name of the model, from its config."""
+    weights_hash: str
+    """First 12 hexadecimal digits of the SHA-256 of the weights file."""
+    backend: str
+    """torch, onnxruntime, tensorrt ..., with its version."""
+    precision: str
+    """Precision of the arithmetic: fp32, bf16, fp16, int8."""
+    device: str
+    """cpu, or the name of the accelerator."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """What the vision encoder saw in a batch of images."""
+
+    tokens: Any
+    """(B, m, N, d); opaque, stays on the engine's device."""
+    pooled: Floats
+    """(B, d): the last level averaged over its tokens, on the host; for familiarity."""
+
+
+class Engine(Protocol):
+    """Everything a captioner asks of a runtime."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What runs."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Positions in the KV cache of the open sequence: visual tokens and token ids."""
+        ...
+
+    def encode(self, pixels: Floats) -> Levels:
+        """See a batch of images, (B, 3, H, W), normalised: a frame, or crops of it."""
+        ...
+
+    def glance(self, levels: Levels) -> Prefix:
+        """Connect the last level of one image (B = 1) to the decoder."""
+        ...
+
+    def sharpen(
+        self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
+    ) -> Prefix:
+        """Fuse a draft with the levels of the frame and of its details.
+
+        ``levels`` are those of the whole frame (B = 1), ``details`` those of K crops of it,
+        ``places`` (K, 4) say where each crop lies: x0, y0, x1, y1 as fractions of the frame.
+        ``draft`` is the coarse caption's token ids; it may be empty.
+        """
+        ...
+
+    def prefill(self, prefix: Prefix, ids: Sequence[int], keep: int) -> Floats:
+        """Open a sequence with ``prefix`` and ``ids``; logits (keep, V) of its last positions."""
+        ...
+
+    def extend(self, ids: Sequence[int]) -> Floats:
+        """Append n ids at once: n = 1 decodes, n > 1 verifies a draft. Logits (n, V)."""
+        ...
+
+    def rewind(self, length: int) -> None:
+        """Shorten the open sequence to ``length`` positions: drop rejected tokens."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds; it is not used again."""
+        ...
