@@ -1,0 +1,1 @@
+"""What runs the model: the contract, and engines that keep it."""

@@ -1,0 +1,1 @@
+"""Ways to write a caption: pure functions over an engine."""

@@ -1,0 +1,93 @@
+"""Draft-verified greedy decoding: what a draft already says costs no decoding step.
+
+A caption often repeats an earlier one: the refined caption the coarse one, the next frame's
+caption this frame's. So the draft is put behind the prompt and one call of the decoder
+checks all of it. Where the decoder disagrees, its own token is taken, the rest of the
+draft is realigned to what has been written, and the next call checks that. Every token is
+still the decoder's own greedy choice given all tokens before it.
+
+Speculative decoding with the draft as the proposal: Leviathan et al. 2023 (arXiv 2211.17192),
+Saxena 2023 (prompt lookup decoding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmser_ros.decode import greedy
+from mmser_ros.decode.greedy import Decoded
+from mmser_ros.runtime.engine import Engine, Prefix
+
+LONGEST_SUFFIX = 4
+"""Tokens of the output that are looked for in the draft to realign it."""
+NEAR = 3
+"""A single token is no proof of a place: it counts only this near to where it is expected."""
+
+
+def decode(
+    engine: Engine,
+    prefix: Prefix,
+    prompt: Sequence[int],
+    draft: Sequence[int] = (),
+    *,
+    end: int,
+    limit: int,
+) -> Decoded:
+    """The greedy caption behind ``prompt``, of at most ``limit`` tokens with the end token.
+
+    A draft changes the number of engine calls, never the result (exact arithmetic). With
+    rounding, logits move slightly with the width of a call, so that a near tie of two tokens
+    can fall the other way.
+    """
+    draft = _until(draft, end)
+    ids: list[int] = []
+    probabilities: list[float] = []
+    # the call that checks a candidate also gives the token behind it, hence limit - 1
+    candidate = draft[: limit - 1]
+    place = 0
+    logits = engine.prefill(prefix, [*prompt, *candidate], len(candidate) + 1)
+    opened = engine.length - len(candidate)
+    calls = 1
+    while True:
+        for row, expected in zip(logits, (*candidate, None), strict=True):
+            token, chance = greedy.choose(row)
+            if token == end:
+                return Decoded(tuple(ids), tuple(probabilities), calls, False)
+            ids.append(token)
+            probabilities.append(chance)
+            if len(ids) == limit:
+                return Decoded(tuple(ids), tuple(probabilities), calls, True)
+            if token != expected:
+                break
+            place += 1
+        engine.rewind(opened + len(ids) - 1)
+        place = realign(ids, draft, place)
+        candidate = draft[place : place + limit - len(ids) - 1]
+        logits = engine.extend([ids[-1], *candidate])
+        calls += 1
+
+
+def realign(written: Sequence[int], draft: Sequence[int], place: int) -> int:
+    """Where in ``draft`` to go on after ``written``, whose last token was not draft[place].
+
+    Behind the longest suffix of the output that the draft holds, at its occurrence nearest
+    to ``place`` (of two as near, the later). If there is none, the last token is taken to
+    stand in for draft[place].
+    """
+    for length in range(min(LONGEST_SUFFIX, len(written)), 0, -1):
+        suffix = tuple(written[-length:])
+        behind = [
+            start + length
+            for start in range(len(draft) - length + 1)
+            if tuple(draft[start : start + length]) == suffix
+            and (length > 1 or abs(start + length - place) <= NEAR)
+        ]
+        if behind:
+            return min(behind, key=lambda found: (abs(found - place), -found))
+    return min(place + 1, len(draft))
+
+
+def _until(draft: Sequence[int], end: int) -> tuple[int, ...]:
+    """The draft before its first end token."""
+    ids = tuple(int(token) for token in draft)
+    return ids[: ids.index(end)] if end in ids else ids
