@@ -44,7 +44,7 @@ class Block(nn.Module):
         self.down = nn.Linear(feedforward, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x (B, N, d); mask broadcastable to (B, heads, N, N), added to the scores."""
+        """Mix tokens x (B, N, d); mask broadcastable to (B, heads, N, N), added to the scores."""
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, h, N, d / h) each

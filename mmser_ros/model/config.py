@@ -239,7 +239,7 @@ def _check(config: ModelConfig, path: Path) -> None:
     demand(
         bool(vision.taps)
         and list(vision.taps) == sorted(set(vision.taps))
-        and 1 <= vision.taps[0]
+        and vision.taps[0] >= 1
         and vision.taps[-1] <= vision.depth,
         f"'vision.taps' {list(vision.taps)} must be rising block numbers up to {vision.depth}.",
     )

@@ -48,7 +48,7 @@ class DecoderBlock(nn.Module):
     def extend(
         self, x: Tensor, keys: Tensor, values: Tensor, past: Tensor, new: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """n positions behind a cache of S; past (S,) and new (n, n) mask the scores."""
+        """Append n positions to a cache of S; past (S,) and new (n, n) mask the scores."""
         q, k, v = self.split(x)
         q = q * q.shape[-1] ** -0.5
         before = q @ keys.transpose(-1, -2) + past  # (1, h, n, S)
