@@ -84,7 +84,7 @@ def decode(data: Any, form: str) -> NDArray[np.uint8]:
         )
     if size is None or not whole:
         raise UnsupportedImage(
-            f"The {kind} is truncated: it ends after {len(raw)} bytes, before its end marker."
+            f"The {kind} is truncated or damaged: {len(raw)} bytes do not lead to its end marker."
         )
     check_size(*size)
     if size[0] * size[1] > MAX_PIXELS_PER_BYTE * len(raw):
@@ -122,8 +122,16 @@ def _read_jpeg(raw: bytes) -> tuple[tuple[int, int] | None, bool]:
 
 
 def _read_png(raw: bytes) -> tuple[tuple[int, int] | None, bool]:
-    """Width and height from the header chunk, and whether the end chunk is there."""
+    """Width and height from the header chunk, and whether the chunks lead to the end chunk.
+
+    A decoder that trusts a damaged length would reserve memory for it, up to 2 GB.
+    """
     if len(raw) < 24 or raw[12:16] != b"IHDR":
         return None, False
     width, height = (int.from_bytes(raw[i : i + 4], "big") for i in (16, 20))
-    return (width, height), raw.rfind(b"IEND") >= 0
+    at = len(_PNG)
+    while at + 12 <= len(raw):
+        if raw[at + 4 : at + 8] == b"IEND":
+            return (width, height), True
+        at += 12 + int.from_bytes(raw[at : at + 4], "big")
+    return (width, height), False

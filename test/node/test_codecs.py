@@ -110,6 +110,7 @@ def png_of_size(width: int, height: int) -> bytes:
         (b"\xff\xd8\xff\xd9", "jpeg", "truncated"),
         (png_of_size(50000, 50000), "png", "at most"),
         (png_of_size(0, 10), "png", "empty"),
+        (png_of_size(10, 10)[:33] + b"\x7f\xff\xff\xffIDAT" + b"IEND" * 9, "png", "damaged"),
         (png_of_size(4000, 4000), "png", "cannot be"),
         (png_of_size(10, 10), "png", "damaged"),
         (encode(".png", np.ones((8, 8), np.uint16)), "16UC1; compressedDepth png", "depth"),
