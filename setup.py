@@ -19,6 +19,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent.resolve()
 PACKAGE = "mmser_ros"
+GENERATOR_LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.c", "*.h")
 
 RUNTIME = [
     "numpy>=1.26",
@@ -119,7 +120,6 @@ def run_cmake(work: Path) -> Path:
         "-DCMAKE_INSTALL_LIBDIR=lib",
         f"-DPython3_EXECUTABLE={sys.executable}",
         f"-DPython3_INCLUDE_DIR={sysconfig.get_path('include')}",
-        f"-DCMAKE_PROJECT_{PACKAGE}_INCLUDE={HERE / 'cmake/pip_wheels.cmake'}",
         "-DCMAKE_INSTALL_RPATH=$ORIGIN",
     ]
     environment = build_environment()
@@ -143,7 +143,7 @@ class BuildWithCMake(build_py):
         else:
             target = Path(self.build_lib) / PACKAGE
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(staged, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(staged, target, ignore=GENERATOR_LEFTOVERS)
         self._collect_data(stage)
 
     def _place_generated(self, staged: Path) -> None:
@@ -155,7 +155,7 @@ class BuildWithCMake(build_py):
             shutil.copy2(library, target)
         for folder in ("msg", "action"):
             shutil.rmtree(target / folder, ignore_errors=True)
-            shutil.copytree(staged / folder, target / folder)
+            shutil.copytree(staged / folder, target / folder, ignore=GENERATOR_LEFTOVERS)
 
     def _collect_data(self, stage: Path) -> None:
         """Libraries, executables and share/ go where colcon would put them under the prefix."""

@@ -1,7 +1,6 @@
 # ROS packages from pip wheels export include directories of the machine that built the wheels, and
 # CMake refuses targets whose include directories do not exist. Drop those that are not here.
-# setup.py injects this file as CMAKE_PROJECT_mmser_ros_INCLUDE; colcon builds do not use it.
-cmake_minimum_required(VERSION 3.21)
+# Needs CMake 3.21.
 
 function(mmser_ros_drop_missing_includes)
   get_property(targets DIRECTORY "${CMAKE_SOURCE_DIR}" PROPERTY IMPORTED_TARGETS)
