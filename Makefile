@@ -1,0 +1,26 @@
+# Each target sets itself up on a bare machine; the second run is quick. See scripts/setup.sh.
+VENV ?= .venv
+export VENV
+
+.PHONY: help demo test develop clean
+
+help:
+	@echo "make demo     play a recorded drive into the node and write demo/report.html"
+	@echo "make test     lint, type-check and test everything"
+	@echo "make develop  make $(VENV) ready to work in: an editable install with the tools"
+	@echo "make clean    remove what these commands made"
+
+demo:
+	@scripts/setup.sh runtime
+	@$(VENV)/bin/mmser demo
+
+test: develop
+	@scripts/check.sh
+
+develop:
+	@scripts/setup.sh test
+
+clean:
+	rm -rf $(VENV) build dist install log demo *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf mmser_ros/msg mmser_ros/action mmser_ros/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
