@@ -1,0 +1,27 @@
+"""What every test shares. Set before any test imports rclpy, and inherited by child processes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A domain of its own for each run, so that runs side by side do not hear each other. Linux leaves
+# the ports of domains 0 to 101 alone.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# The default transport loses most images larger than half a megabyte.
+os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="mmser_ros-test-log-")
+# Tests share the processor with the processes they start.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The source tree."""
+    return REPOSITORY
