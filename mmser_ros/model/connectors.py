@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -21,7 +22,7 @@ class GlanceConnector(nn.Module):
         super().__init__()
         widths = [config.vision.width, *config.connector.hidden, config.decoder.width]
         layers: list[nn.Module] = [nn.LayerNorm(widths[0])]
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.GELU()]
         self.layers = nn.Sequential(*layers[:-1])
 
@@ -33,14 +34,13 @@ class GlanceConnector(nn.Module):
 class Place(nn.Module):
     """Where a token's centre lies in the frame, and how much of it the token covers."""
 
+    centres: Tensor
+
     def __init__(self, grid: tuple[int, int], width: int) -> None:
         super().__init__()
         rows, columns = grid
-        y, x = torch.meshgrid(
-            (torch.arange(rows) + 0.5) / rows,
-            (torch.arange(columns) + 0.5) / columns,
-            indexing="ij",
-        )
+        down, across = (torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns
+        y, x = torch.meshgrid(down, across, indexing="ij")
         self.register_buffer("centres", torch.stack([x, y], -1).flatten(0, 1), persistent=False)
         self.project = nn.Linear(4 + 4 * FREQUENCIES, width)
 
@@ -60,6 +60,8 @@ class SerConnector(nn.Module):
     The paper's multi-level self-refinement connector (MM-SeR, section 4), with the details of
     the frame (crops of it at higher resolution) as further visual tokens.
     """
+
+    whole: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

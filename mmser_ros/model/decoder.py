@@ -7,6 +7,8 @@ new ones for the caller to store. Layout of OPT: Zhang et al. 2022 (arXiv 2205.0
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -96,6 +98,29 @@ class Decoder(nn.Module):
             x = block(x, mask)
         return x
 
+    def step(
+        self, x: Tensor, before: list[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Final states of n more positions of a batch, (B, n, D), and all keys and values.
+
+        For captioning many frames at once in training; ``before`` is what the last call gave,
+        or empty. The engines use ``extend``.
+        """
+        n, past = x.shape[1], before[0][0].shape[2] if before else 0
+        count = torch.arange(n, device=x.device)
+        x = x + self.position(count + past + self.offset)
+        seen = torch.arange(past + n, device=x.device)[None, :] <= count[:, None] + past
+        mask = torch.where(seen, 0.0, MASKED).to(x.dtype)
+        after = []
+        for i, layer in enumerate(self.blocks):
+            block = cast(DecoderBlock, layer)
+            q, k, v = block.split(x)
+            if before:
+                k, v = torch.cat([before[i][0], k], 2), torch.cat([before[i][1], v], 2)
+            x = block.join(x, attend(q, k, v, mask))
+            after.append((k, v))
+        return x, after
+
     def extend(
         self, x: Tensor, cache: Tensor, length: Tensor, first: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -112,9 +137,8 @@ class Decoder(nn.Module):
         new = torch.where(count[None, :] <= count[:, None], 0.0, MASKED).to(x.dtype)
         fresh = []
         for i, block in enumerate(self.blocks):
-            h, k, v = block.extend(
-                h, cache[2 * i : 2 * i + 1], cache[2 * i + 1 : 2 * i + 2], past, new
-            )
+            keys, values = cache[2 * i : 2 * i + 1], cache[2 * i + 1 : 2 * i + 2]
+            h, k, v = cast(DecoderBlock, block).extend(h, keys, values, past, new)
             fresh += [k, v]
         wanted = torch.arange(n, device=x.device)[first[0] :]
         return self.head(h[0].index_select(0, wanted)), torch.cat(fresh, 0)

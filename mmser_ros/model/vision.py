@@ -1,4 +1,4 @@
-"""The vision encoder: a stem that makes tokens, then blocks whose tapped outputs are the levels."""
+"""The vision encoder: a stem makes tokens, blocks mix them, tapped blocks are the levels."""
 
 from __future__ import annotations
 

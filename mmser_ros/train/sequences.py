@@ -1,0 +1,80 @@
+"""Token sequences for the decoder, packed without holes so that causal attention needs no mask.
+
+A coarse example is ``visual tokens, <coarse>, caption``; a refined one is ``visual tokens,
+<refine>, draft, <sep>, caption``. Only the caption and its end are learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmser_ros.model.config import PromptConfig
+from mmser_ros.model.decoder import Decoder
+
+IGNORED = -100
+"""Target of positions that are not learnt."""
+
+Ids = Sequence[int]
+
+
+def prompt_ids(prompt: PromptConfig, draft: Ids | None) -> list[int]:
+    """What stands between the visual tokens and the caption; no draft means the first glance."""
+    if draft is None:
+        return list(prompt.coarse)
+    return [*prompt.refine, *draft, *prompt.separator]
+
+
+def pack(
+    captions: Sequence[Ids], drafts: Sequence[Ids | None], prompt: PromptConfig
+) -> tuple[Tensor, Tensor]:
+    """Text of a batch and its targets, both (B, T), padded at the end."""
+    texts, targets = [], []
+    for caption, draft in zip(captions, drafts, strict=True):
+        before = prompt_ids(prompt, draft)
+        texts.append([*before, *caption])
+        targets.append([IGNORED] * (len(before) - 1) + [*caption, prompt.end])
+    return padded(texts, prompt.pad), padded(targets, IGNORED)
+
+
+def padded(rows: Sequence[Ids], filler: int) -> Tensor:
+    """Rows of different lengths as one (B, T) array."""
+    length = max(map(len, rows), default=0)
+    out = np.full((len(rows), length), filler, np.int64)
+    for row, values in zip(out, rows, strict=True):
+        row[: len(values)] = values
+    return torch.from_numpy(out)
+
+
+def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy of the captions, given visual tokens (B, N, D)."""
+    states = decoder(torch.cat([prefix, decoder.embed(text).to(prefix.dtype)], 1))
+    learnt = targets != IGNORED
+    logits = decoder.head(states[:, prefix.shape[1] :][learnt]).float()
+    return F.cross_entropy(logits, targets[learnt])
+
+
+@torch.no_grad()
+def generate(decoder: Decoder, prefix: Tensor, prompt: PromptConfig) -> list[list[int]]:
+    """Greedy coarse captions of a batch, without their end tokens: the glance's own words."""
+    batch = prefix.shape[0]
+    start = torch.tensor(prompt.coarse).expand(batch, -1)
+    x = torch.cat([prefix, decoder.embed(start).to(prefix.dtype)], 1)
+    keys_values: list[tuple[Tensor, Tensor]] = []
+    captions: list[list[int]] = [[] for _ in range(batch)]
+    running = np.ones(batch, bool)
+    for _ in range(prompt.limit):
+        x, keys_values = decoder.step(x, keys_values)
+        best = decoder.head(x[:, -1]).argmax(-1)
+        for row, token in enumerate(best.tolist()):
+            running[row] &= token != prompt.end
+            if running[row]:
+                captions[row].append(token)
+        if not running.any():
+            break
+        x = decoder.embed(best)[:, None].to(prefix.dtype)
+    return captions
