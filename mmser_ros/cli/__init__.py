@@ -1,0 +1,83 @@
+"""The command line: ``mmser COMMAND``, one module a command.
+
+A command's module has ``SUMMARY`` (one line), ``add_arguments(parser)`` and ``run(args)``,
+which returns the exit code. At its top it imports nothing that takes long or may be missing,
+so that ``mmser --help`` is quick and one command does not need another one's requirements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from types import ModuleType
+
+from mmser_ros.cli.failure import INTERRUPTED, UNREADABLE, Failure
+
+COMMANDS = ("caption", "demo", "eval", "sample", "train")
+
+EPILOG = """\
+`mmser COMMAND --help` tells more. Exit codes: 0 all went well; 1 some of the input could not be
+read, or a result not be made; 2 the command line is wrong; 130 ended by Ctrl-C."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code. Errors that the user can mend are sentences on stderr."""
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        print("mmser: ended by Ctrl-C.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`mmser caption ... | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Failure as failure:
+        print(f"mmser: {failure}", file=sys.stderr)
+        return failure.code
+    except _expected() as error:
+        print(f"mmser: {error}", file=sys.stderr)
+        return UNREADABLE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mmser",
+        description="Captions what a robot's camera sees: a coarse caption, then a refined one.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = _command(name)
+        if module is None:
+            continue
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _command(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name == f"{__name__}.{name}":
+            return None
+        raise
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Errors of other rooms that are sentences for the user."""
+    from mmser_ros.model.config import BadModel
+    from mmser_ros.runtime.engine import EngineError
+
+    return BadModel, EngineError
