@@ -1,0 +1,318 @@
+"""The lifecycle node `captioner`: a camera in, two captions out.
+
+Configure loads the model and warms it up, activate subscribes, deactivate stops, cleanup frees.
+The executor's thread takes messages in and never waits for inference; the worker captions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import remove_ros_args
+
+from mmser_ros.node import conversions, images, inputs
+from mmser_ros.node.describe_scene import DescribeSceneServer, Refused, SceneGoal
+from mmser_ros.node.health import Health, Situation
+from mmser_ros.node.mailbox import Mailbox
+from mmser_ros.node.outlet import LOG_PERIOD, RosOutlet
+from mmser_ros.node.parameters import BY_NAME, BadParameter, Settings, declare
+from mmser_ros.node.qos import DIAGNOSTICS
+from mmser_ros.node.worker import Arrival, Captions, Goal, Worker, describe
+from mmser_ros.types import Frame
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+STOP_TIMEOUT = 1.0
+"""Seconds that a frame at hand is waited for when the node ends."""
+
+
+def load_captioner(settings: Settings) -> Captions:
+    """The captioner that the settings ask for. Raises BadModel or EngineError."""
+    from mmser_ros.captioner import Captioner
+
+    return Captioner.load(settings.model, engine=settings.engine, threads=settings.threads or None)
+
+
+class CaptionerNode(LifecycleNode):
+    """Captions an image topic. See config/captioner.yaml for its parameters."""
+
+    def __init__(
+        self, *, load: Callable[[Settings], Captions] = load_captioner, **options: Any
+    ) -> None:
+        """``load`` makes the captioner, ``options`` are those of a node.
+
+        Raises BadParameter with a sentence.
+        """
+        super().__init__("captioner", **options)
+        self._load = load
+        self._settings = declare(self)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._health = Health()
+        self._mailbox: Mailbox[Arrival, Goal] = Mailbox()
+        self._outlet: RosOutlet | None = None
+        self._worker: Worker | None = None
+        self._images: Any = None
+        self._newest: Frame | None = None
+        self._sequence = itertools.count()
+        self._engine = ""
+        self._input = inputs.of(self, self._settings.image_transport)
+        self._scenes = DescribeSceneServer(self, self._newest_frame, self._ask, self._age)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.quality.profile()
+        )
+        # Not the node's clock: simulated time may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._on_diagnostics, clock=steady)
+        if self._settings.autostart:
+            self._starter = self.create_timer(0.0, self._bring_up, clock=steady)
+
+    # Lifecycle
+
+    def _bring_up(self) -> None:
+        self._starter.cancel()
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and warm it up."""
+        settings = self._settings
+        self.get_logger().info(f"Loading the model '{settings.model}' ...")
+        self._mailbox = Mailbox()
+        self._outlet = RosOutlet(self, self._age)
+        self._worker = Worker(
+            lambda: self._load(settings),
+            self._mailbox,
+            self._outlet,
+            self._health,
+            lambda: self._settings,
+            self._age,
+        )
+        self._worker.start()
+        try:
+            while not self._worker.wait(0.05):
+                if not self.context.ok():
+                    return FAILURE
+        except Exception as error:  # noqa: BLE001 - logged and diagnosed, configure can be retried
+            sentence = f"The captioner could not be configured: {describe(error)}"
+            self.get_logger().error(sentence)
+            self._release()
+            self._health.configured(sentence)
+            return FAILURE
+        self._health.configured()
+        self._announce()
+        self.get_logger().info(f"Ready: {self._engine}.")
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the images."""
+        self._health.reset()
+        self._sequence = itertools.count()
+        self._newest = None
+        try:
+            self._images = self.create_subscription(
+                self._input.type,
+                self._input.topic,
+                self._on_image,
+                self._input.quality.profile(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        except Exception as error:  # noqa: BLE001 - logged, activate can be retried
+            self.get_logger().error(f"Cannot subscribe to {self._input.topic}: {error}")
+            return FAILURE
+        self.get_logger().info(f"Captioning {self._input.topic}.")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop taking images, and finish the one at hand."""
+        self._unsubscribe()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model."""
+        self._release()
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        self._release()
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an unexpected error: free everything, so that configure can be tried again."""
+        self.get_logger().error("An unexpected error; the captioner goes back to unconfigured.")
+        self._release()
+        return SUCCESS
+
+    def _unsubscribe(self) -> None:
+        if self._images is not None:
+            self.destroy_subscription(self._images)
+            self._images = None
+        if self._worker is not None:
+            self._worker.settle(STOP_TIMEOUT)
+        self._newest = None
+
+    def _release(self) -> bool:
+        """Take everything down that configure set up; whether the worker has ended."""
+        self._unsubscribe()
+        ended = True
+        if self._worker is not None:
+            ended = self._worker.stop(STOP_TIMEOUT)
+            self._worker = None
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
+        self._engine = ""
+        return ended
+
+    def close(self) -> bool:
+        """End without the state machine, which needs a live context.
+
+        Whether the worker ended too; otherwise it is still in the midst of a frame.
+        """
+        ended = self._release()
+        self._scenes.destroy()
+        self.destroy_node()
+        return ended
+
+    # Frames and goals
+
+    def _on_image(self, msg: Any) -> None:
+        """Hand the newest frame to the worker; never wait for inference here."""
+        arrived = self._health.received()
+        try:
+            frame = images.to_frame(msg, next(self._sequence), self._input.topic)
+        except images.UnsupportedImage as error:
+            self._health.rejected(error)
+            self.get_logger().warning(
+                f"An image was refused: {error}", throttle_duration_sec=LOG_PERIOD
+            )
+            return
+        if frame.stamp_ns == 0:
+            self.get_logger().warning(
+                f"Images on {self._input.topic} have no stamp: the age of captions is unknown, "
+                "and max_age does nothing.",
+                once=True,
+            )
+        self._newest = frame
+        self._mailbox.put(Arrival(frame, arrived))
+
+    def _newest_frame(self) -> Frame:
+        if self._newest is None:
+            raise Refused(
+                f"No image has come on {self._input.topic} yet, and the goal brought none. "
+                f"{self._input.hint()}"
+            )
+        return self._newest
+
+    def _ask(self, goal: SceneGoal) -> None:
+        if self._state() != "active":
+            raise Refused(f"The captioner is {self._state()}; activate it first.")
+        if not self._mailbox.ask(goal):
+            raise Refused("Too many goals wait already; send this one again later.")
+
+    def _age(self, stamp_ns: int) -> float:
+        """Seconds since a stamp; NaN without one, or while there is no (simulated) time."""
+        now = self.get_clock().now().nanoseconds
+        return (now - stamp_ns) / 1e9 if stamp_ns and now else math.nan
+
+    # Parameters and diagnostics
+
+    def _on_parameters(self, changes: list[Any]) -> SetParametersResult:
+        """Take over changed run-time parameters together, or refuse them with a sentence."""
+        values = {name: getattr(self._settings, name) for name in BY_NAME}
+        try:
+            settings = Settings.of(values | {change.name: change.value for change in changes})
+        except BadParameter as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        announce = settings.refine != self._settings.refine
+        self._settings = settings
+        if announce:
+            self._announce()
+        return SetParametersResult(successful=True)
+
+    def _announce(self) -> None:
+        """Publish what captions."""
+        captioner = self._worker.captioner if self._worker is not None else None
+        if captioner is None or self._outlet is None:
+            return
+        self._engine = conversions.engine_words(captioner.info)
+        self._outlet.info(
+            conversions.info_message(
+                captioner.info,
+                captioner.config,
+                self._input.topic,
+                self._settings.refine,
+                captioner.familiarity_known,
+            )
+        )
+
+    def _state(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+    def _on_diagnostics(self) -> None:
+        situation = Situation(
+            state=self._state(),
+            engine=self._engine,
+            topic=self._input.topic,
+            replaced=self._mailbox.replaced,
+            caption_age=self._outlet.caption_age if self._outlet is not None else math.nan,
+            image_timeout=self._settings.image_timeout,
+            hint=self._input.hint(),
+        )
+        report = self._health.report(situation)
+        stamp = self.get_clock().now().to_msg()
+        name = f"{self.get_fully_qualified_name().lstrip('/')}: captions"
+        self._diagnostics.publish(
+            conversions.diagnostics_message(report, stamp, name, self._engine)
+        )
+
+
+def main(
+    argv: list[str] | None = None,
+    *,
+    load: Callable[[Settings], Captions] = load_captioner,
+) -> int:
+    """Run the node until it is interrupted or terminated; the exit code."""
+    arguments = sys.argv if argv is None else ["captioner", *argv]
+    argparse.ArgumentParser(
+        prog="captioner",
+        description="Caption a camera's images, coarse at once, then refined.",
+        epilog="Everything is set in the ROS way: --ros-args -p refine:=never -r image:=/camera/"
+        "image_raw. config/captioner.yaml lists and explains every parameter.",
+    ).parse_args(remove_ros_args(arguments)[1:])
+    rclpy.init(args=arguments)
+    try:
+        node = CaptionerNode(load=load)
+    except BadParameter as error:
+        print(f"captioner: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        executor.spin()
+    ended = node.close()
+    rclpy.try_shutdown()
+    if not ended:
+        # The worker is in native code that cannot be interrupted; leave without it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
