@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tiny_model import tiny_model as tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,0 +1,192 @@
+"""The captioner: a frame in, two captions out. The public interface of this package."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mmser_ros import pixels
+from mmser_ros.decode import draft as draft_verified
+from mmser_ros.decode.greedy import Decoded
+from mmser_ros.folders import find_model
+from mmser_ros.model.config import BadModel, ModelConfig, load_config
+from mmser_ros.runtime.engine import Engine, EngineInfo, Prefix
+from mmser_ros.runtime.registry import open_engine
+from mmser_ros.runtime.weights import STATISTICS, WEIGHTS, load_weights
+from mmser_ros.tokens import Tokenizer
+from mmser_ros.trust import Familiarity, Trust, confidence
+from mmser_ros.types import Caption, Frame, Glance, Stage
+
+__all__ = ["Captioner", "Trust", "find_model"]
+
+
+class Captioner:
+    """Looks at frames twice. Holds one engine, so one thread at a time may use it."""
+
+    trust: Trust
+    """What a caption must reach to be trusted; may be replaced at any time."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        *,
+        familiarity: Familiarity | None = None,
+        trust: Trust | None = None,
+    ) -> None:
+        self.config = config
+        self.trust = trust or Trust()
+        self._tokenizer = tokenizer
+        self._engine = engine
+        self._familiarity = familiarity
+        self._places = pixels.tile_places(config.image)
+        self._previous: tuple[int, ...] = ()
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "nano",
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+        trust: Trust | None = None,
+    ) -> Captioner:
+        """Open a built-in model by name, or a model folder.
+
+        ``engine``: auto, onnx or torch; ``threads`` of the CPU, None for the engine's choice.
+        Raises BadModel or EngineError, with a sentence that says what to do.
+        """
+        folder = find_model(model)
+        config = load_config(folder / "config.json")
+        tokenizer = Tokenizer.load(folder / "tokenizer.json")
+        if tokenizer.vocabulary > config.decoder.vocabulary:
+            raise BadModel(
+                f"{folder / 'tokenizer.json'} has {tokenizer.vocabulary} tokens, but the decoder "
+                f"of config.json only {config.decoder.vocabulary}."
+            )
+        statistics = load_weights(folder, STATISTICS)
+        named = {name.removeprefix(STATISTICS): tensor for name, tensor in statistics.items()}
+        try:
+            familiarity = Familiarity.of(named, config.vision.width)
+        except ValueError as error:
+            raise BadModel(f"{folder / WEIGHTS}: {error}") from error
+        opened = open_engine(engine, folder, threads=threads)
+        return cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What runs."""
+        return self._engine.info
+
+    @property
+    def familiarity_known(self) -> bool:
+        """Whether the model ships the statistics that familiarity needs."""
+        return self._familiarity is not None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own."""
+        return self._tokenizer
+
+    def warm_up(self) -> float:
+        """Caption a blank frame twice, so that the first real one is not slower; seconds."""
+        begin = time.perf_counter()
+        blank = np.empty((*self.config.image.canvas, 3), np.uint8)
+        blank[:] = pixels.padding_colour(self.config.image)
+        self.refine(self.glance(Frame(blank)))
+        self._previous = ()
+        return time.perf_counter() - begin
+
+    def glance(self, frame: Frame) -> Glance:
+        """The first look: a coarse caption, and what the second look goes on from.
+
+        The previous glance's caption is the draft of this one: where the scene has not
+        changed, it costs one decoder call. Raises ValueError if ``frame.rgb`` is no (H, W, 3)
+        array of uint8.
+        """
+        clock = _Stopwatch()
+        canvas = pixels.to_canvas(frame.rgb, self.config.image)
+        seen = pixels.glance_pixels(canvas, self.config.image)
+        clock.lap("preprocess")
+        levels = self._engine.encode(seen)
+        clock.lap("encode")
+        prefix = self._engine.glance(levels)
+        clock.lap("glance")
+        decoded = self._decode(prefix, self.config.prompt.coarse, self._previous)
+        clock.lap("decode")
+        self._previous = decoded.ids
+        known = self._familiarity
+        familiarity = math.nan if known is None else known.of_frame(levels.pooled[0])
+        caption = self._caption(Stage.COARSE, decoded, None, familiarity, clock)
+        return Glance(frame, caption, canvas, levels)
+
+    def refine(self, glance: Glance) -> Caption:
+        """The second look: reads the glance's caption as a draft, and sees the frame's details."""
+        prompt, limit = self.config.prompt, self.config.ser.draft_positions
+        draft = glance.caption.ids[: min(prompt.limit, limit)]
+        clock = _Stopwatch()
+        tiles = pixels.tile_pixels(glance.canvas, self.config.image)
+        clock.lap("preprocess")
+        details = self._engine.encode(tiles)
+        clock.lap("encode")
+        prefix = self._engine.sharpen(glance.levels, details, self._places, draft)
+        clock.lap("sharpen")
+        decoded = self._decode(prefix, (*prompt.refine, *draft, *prompt.separator), draft)
+        clock.lap("decode")
+        familiarity = glance.caption.familiarity
+        return self._caption(Stage.REFINED, decoded, glance.caption, familiarity, clock)
+
+    def close(self) -> None:
+        """Free the engine; the captioner is not used again."""
+        self._engine.close()
+
+    def _decode(self, prefix: Prefix, prompt: tuple[int, ...], draft: tuple[int, ...]) -> Decoded:
+        end, limit = self.config.prompt.end, self.config.prompt.limit
+        return draft_verified.decode(self._engine, prefix, prompt, draft, end=end, limit=limit)
+
+    def _caption(
+        self,
+        stage: Stage,
+        decoded: Decoded,
+        drafted: Caption | None,
+        familiarity: float,
+        clock: _Stopwatch,
+    ) -> Caption:
+        words, chances = self._tokenizer.words(decoded.ids, decoded.probabilities)
+        curves = self.config.calibration
+        curve = None
+        if curves is not None:
+            curve = curves.coarse if stage is Stage.COARSE else curves.refined
+        sure = confidence(decoded.probabilities, curve)
+        text = self._tokenizer.decode(decoded.ids)
+        return Caption(
+            stage=stage,
+            text=text,
+            words=words,
+            word_probabilities=chances,
+            ids=decoded.ids,
+            confidence=sure,
+            familiarity=familiarity,
+            trusted=self.trust.allows(sure, familiarity) and not decoded.truncated,
+            changed=drafted is not None and text != drafted.text,
+            truncated=decoded.truncated,
+            decoder_calls=decoded.calls,
+            milliseconds=clock.milliseconds,
+        )
+
+
+class _Stopwatch:
+    """Wall time, lap by lap."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.milliseconds[name] = (now - self._last) * 1e3
+        self._last = now

@@ -1,0 +1,188 @@
+"""The engine of machines without a GPU: ONNX Runtime on the CPU. Needs no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from mmser_ros.model.config import BadModel, load_config
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.graphs import (
+    DECODE,
+    ENCODE,
+    GLANCE,
+    SHARPEN,
+    Graph,
+    Shapes,
+    read_parameters,
+)
+from mmser_ros.runtime.weights import WEIGHTS, digest, load_weights
+
+EMBEDDING = "decoder.embedding.weight"
+
+
+class OnnxEngine:
+    """Keeps the engine contract with a static KV cache in numpy."""
+
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+        """Load a model folder. Raises BadModel or EngineError.
+
+        ``threads``: None takes two, or one on a machine with a single core: more gain little
+        on small models, and the robot has other things to do.
+        """
+        config = load_config(folder / "config.json")
+        needed = read_parameters(folder, config)
+        weights = load_weights(folder)
+        threads = threads or default_threads()
+
+        def opened(graph: Graph) -> onnxruntime.InferenceSession:
+            return open_session(folder, graph, weights, needed[graph.name], threads)
+
+        self._encode = opened(ENCODE)
+        self._glance = opened(GLANCE)
+        self._sharpen = opened(SHARPEN)
+        self._decode = opened(DECODE)
+        self._embedding = weights[EMBEDDING]
+        self._no_levels = (0, len(config.vision.taps), config.visual_tokens, config.vision.width)
+        decoder = config.decoder
+        head = decoder.width // decoder.heads
+        shape = (2 * decoder.depth, decoder.heads, decoder.positions, head)
+        self._cache = np.zeros(shape, np.float32)
+        self._length = 0
+        self.info = EngineInfo(
+            model=config.name,
+            weights_hash=digest(folder),
+            backend=f"onnxruntime {onnxruntime.__version__}",
+            precision="fp32",
+            device="cpu",
+        )
+
+    @property
+    def length(self) -> int:
+        """Positions in the KV cache."""
+        return self._length
+
+    def encode(self, pixels: Floats) -> Levels:
+        """(B, 3, H, W) -> levels (B, m, N, d)."""
+        if len(pixels) == 0:
+            levels = np.zeros(self._no_levels, np.float32)
+        else:
+            (levels,) = self._encode.run(None, {"pixels": pixels})
+        return Levels(levels, levels[:, -1].mean(1))
+
+    def glance(self, levels: Levels) -> Floats:
+        """Last level of one image -> prefix (1, N, D)."""
+        prefix: Floats = self._glance.run(None, {"last": levels.tokens[:, -1]})[0]
+        return prefix
+
+    def sharpen(
+        self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
+    ) -> Floats:
+        """Levels of frame and details, and a draft -> prefix (1, N, D)."""
+        inputs = {
+            "levels": levels.tokens,
+            "details": details.tokens[None],
+            "places": places[None],
+            "draft": self._embed(draft)[None],
+        }
+        prefix: Floats = self._sharpen.run(None, inputs)[0]
+        return prefix
+
+    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:
+        """Open a sequence; logits (keep, V) of its last positions."""
+        self._length = 0
+        return self._append(np.concatenate([prefix[0], self._embed(ids)]), keep)
+
+    def extend(self, ids: Sequence[int]) -> Floats:
+        """Append n ids; logits (n, V)."""
+        return self._append(self._embed(ids), len(ids))
+
+    def rewind(self, length: int) -> None:
+        """Shorten the open sequence."""
+        if not 0 <= length <= self._length:
+            raise EngineError(f"A sequence of {self._length} cannot be rewound to {length}.")
+        self._length = length
+
+    def close(self) -> None:
+        """Free sessions, weights and cache."""
+        del self._encode, self._glance, self._sharpen, self._decode
+        del self._embedding, self._cache
+
+    def _append(self, x: Floats, keep: int) -> Floats:
+        begin, after = self._length, self._length + len(x)
+        if after > self._cache.shape[2]:
+            raise EngineError(
+                f"The sequence would be {after} long; the model has "
+                f"{self._cache.shape[2]} positions."
+            )
+        inputs = {
+            "x": x,
+            "cache": self._cache,
+            "length": np.array([begin]),
+            "first": np.array([len(x) - keep]),
+        }
+        logits: Floats
+        logits, fresh = self._decode.run(None, inputs)
+        self._cache[:, :, begin:after] = fresh
+        self._length = after
+        return logits
+
+    def _embed(self, ids: Sequence[int]) -> Floats:
+        return self._embedding[np.asarray(ids, np.int64)]
+
+
+def open_session(
+    folder: Path,
+    graph: Graph,
+    weights: Mapping[str, NDArray[np.float32]],
+    needed: Shapes,
+    threads: int,
+) -> onnxruntime.InferenceSession:
+    """One graph of a model folder with its weights bound to it. Raises BadModel, EngineError."""
+    for name, shape in needed.items():
+        if name not in weights:
+            raise BadModel(f"{folder / WEIGHTS} lacks the tensor '{name}'.")
+        if weights[name].shape != tuple(shape):
+            raise BadModel(
+                f"{folder / WEIGHTS}: '{name}' is {weights[name].shape}, "
+                f"but {graph.path(folder)} needs {tuple(shape)}."
+            )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # threads that wait by spinning would take the cores from the robot's other nodes
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in needed]
+    options.add_external_initializers(list(needed), values)
+    path = graph.path(folder)
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's own exceptions have no common base but this
+        raise EngineError(f"ONNX Runtime cannot open {path}: {error}") from error
+
+
+def default_threads() -> int:
+    """Two, or one on a machine with a single core."""
+    return max(1, min(2, _physical_cores()))
+
+
+def _physical_cores() -> int:
+    """Cores that this process may use; hyper-threads of one core count once."""
+    try:
+        usable = os.sched_getaffinity(0)
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+    siblings = set()
+    for number in usable:
+        topology = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+        try:
+            siblings.add(topology.read_text())
+        except OSError:
+            siblings.add(str(number))
+    return len(siblings)

@@ -1,0 +1,125 @@
+"""The reference engine: the model's own modules, run by torch in single precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmser_ros.model import checkpoint
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.weights import digest
+
+
+class TorchEngine:
+    """Keeps the engine contract with a static KV cache on ``device``."""
+
+    def __init__(
+        self, folder: Path, *, device: str | None = None, threads: int | None = None
+    ) -> None:
+        """Load a model folder. Raises BadModel, or EngineError for an unusable device.
+
+        ``threads`` is torch's own setting and holds for the whole process.
+        """
+        try:
+            self._device = torch.device(device or "cpu")
+            torch.zeros(1, device=self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineError(f"torch cannot use the device {device!r}: {error}.") from error
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._model = checkpoint.load(folder).to(self._device)
+        decoder = self._model.config.decoder
+        head = decoder.width // decoder.heads
+        shape = (2 * decoder.depth, decoder.heads, decoder.positions, head)
+        self._cache = torch.zeros(shape, device=self._device)
+        self._length = 0
+        self.info = EngineInfo(
+            model=self._model.config.name,
+            weights_hash=digest(folder),
+            backend=f"torch {torch.__version__}",
+            precision="fp32",
+            device=_name(self._device),
+        )
+
+    @property
+    def length(self) -> int:
+        """Positions in the KV cache."""
+        return self._length
+
+    @torch.inference_mode()
+    def encode(self, pixels: Floats) -> Levels:
+        """(B, 3, H, W) -> levels (B, m, N, d)."""
+        levels = self._model.vision(self._tensor(pixels))
+        return Levels(levels, levels[:, -1].mean(1).cpu().numpy())
+
+    @torch.inference_mode()
+    def glance(self, levels: Levels) -> Tensor:
+        """Last level of one image -> prefix (1, N, D)."""
+        prefix: Tensor = self._model.connector(levels.tokens[:, -1])
+        return prefix
+
+    @torch.inference_mode()
+    def sharpen(
+        self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
+    ) -> Tensor:
+        """Levels of frame and details, and a draft -> prefix (1, N, D)."""
+        prefix: Tensor = self._model.ser(
+            levels.tokens,
+            details.tokens[None],
+            self._tensor(places)[None],
+            self._embed(draft)[None],
+        )
+        return prefix
+
+    @torch.inference_mode()
+    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:
+        """Open a sequence; logits (keep, V) of its last positions."""
+        self._length = 0
+        return self._append(torch.cat([prefix[0], self._embed(ids)]), keep)
+
+    @torch.inference_mode()
+    def extend(self, ids: Sequence[int]) -> Floats:
+        """Append n ids; logits (n, V)."""
+        return self._append(self._embed(ids), len(ids))
+
+    def rewind(self, length: int) -> None:
+        """Shorten the open sequence."""
+        if not 0 <= length <= self._length:
+            raise EngineError(f"A sequence of {self._length} cannot be rewound to {length}.")
+        self._length = length
+
+    def close(self) -> None:
+        """Free the weights."""
+        del self._model, self._cache
+
+    def _append(self, x: Tensor, keep: int) -> Floats:
+        begin, after = self._length, self._length + len(x)
+        if after > self._cache.shape[2]:
+            raise EngineError(
+                f"The sequence would be {after} long; the model has "
+                f"{self._cache.shape[2]} positions."
+            )
+        length = torch.tensor([begin], device=self._device)
+        first = torch.tensor([len(x) - keep], device=self._device)
+        logits, fresh = self._model.decoder.extend(x, self._cache, length, first)
+        self._cache[:, :, begin:after] = fresh
+        self._length = after
+        found: Floats = logits.cpu().numpy()
+        return found
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        numbers = torch.tensor([int(number) for number in ids], dtype=torch.long)
+        embeddings: Tensor = self._model.decoder.embed(numbers.to(self._device))
+        return embeddings
+
+    def _tensor(self, values: Floats) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self._device)
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
