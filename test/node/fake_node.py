@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from fakes import FakeCaptioner
+from fake_captioner import FakeCaptioner
 
 from mmser_ros.node.captioner_node import main
 from mmser_ros.node.parameters import Settings
