@@ -36,8 +36,9 @@ def _context() -> Any:
         raise NoRenderer(
             "Rendering the world needs the Python package moderngl: pip install moderngl"
         ) from error
+    settings: dict[str, Any] = {"standalone": True, "require": 330, "backend": "egl"}
     try:
-        return moderngl.create_context(standalone=True, require=330, backend="egl")
+        return moderngl.create_context(**settings)
     except Exception as error:
         raise NoRenderer(
             "OpenGL could not be opened through EGL. On Debian or Ubuntu install the packages "
