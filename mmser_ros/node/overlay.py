@@ -89,4 +89,4 @@ def wrap(
 def advance(word: str, size: float) -> int:
     """Pixels from the beginning of a word to that of the next."""
     (width, _), _ = cv2.getTextSize(word, _FONT, size, max(1, round(2 * size)))
-    return int(width + 16 * size)
+    return int(width + 10 * size)
