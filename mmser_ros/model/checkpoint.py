@@ -37,6 +37,7 @@ def save(model: MmSer, folder: Path, statistics: dict[str, torch.Tensor] | None 
         state[STATISTICS + name] = value.float().contiguous()
     partial = folder / (WEIGHTS + ".partial")
     save_file(state, partial)
+    partial.chmod(0o644)  # save_file lets nobody else read them
     os.replace(partial, folder / WEIGHTS)
     text = folder / "config.json.partial"
     text.write_text(model.config.to_json(), encoding="utf-8")

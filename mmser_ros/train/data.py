@@ -19,6 +19,8 @@ from mmser_ros.world.dataset import Shards
 from mmser_ros.world.grammar import Facts, Item
 
 Labels = NDArray[np.uint8]
+Rows = Sequence[int] | NDArray[np.int64]
+"""Numbers of frames."""
 KINDS = 4
 """Labels of a patch: class (0 for none), colour, band, side."""
 MIRRORED = np.array([2, 1, 0], np.uint8)
@@ -52,20 +54,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def canvases(self, indices: Sequence[int]) -> list[NDArray[np.uint8]]:
+    def canvases(self, indices: Rows) -> list[NDArray[np.uint8]]:
         """Pictures at the second look's resolution."""
         return [self.shards.image(int(index)) for index in indices]
 
-    def glances(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+    def glances(self, indices: Rows) -> NDArray[np.uint8]:
         """Pictures as the glance sees them, (B, H, W, 3)."""
         size = (self.image.width, self.image.height)
         return np.stack(
             [cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in self.canvases(indices)]
         )
 
-    def windows(
-        self, indices: Sequence[int], rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], Labels]:
+    def windows(self, indices: Rows, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Labels]:
         """A random cut of each picture, as large as a tile, and its patch labels."""
         height, width = self.image.height, self.image.width
         pictures, labels = [], []

@@ -66,14 +66,15 @@ def _change(facts: Facts, kind: str, rng: np.random.Generator) -> Facts:
 
 
 def _item(item: Item, kind: str, rng: np.random.Generator) -> Item:
-    field, words = {
-        "class": ("cls", grammar.CLASSES),
-        "colour": ("colour", grammar.COLOURS),
-        "band": ("band", grammar.BANDS),
-        "side": ("side", grammar.SIDES),
-        "state": ("state", grammar.STATES),
-    }[kind]
-    return dataclasses.replace(item, **{field: _other(words, getattr(item, field), rng)})
+    if kind == "class":
+        return dataclasses.replace(item, cls=_other(grammar.CLASSES, item.cls, rng))
+    if kind == "colour":
+        return dataclasses.replace(item, colour=_other(grammar.COLOURS, item.colour, rng))
+    if kind == "band":
+        return dataclasses.replace(item, band=_other(grammar.BANDS, item.band, rng))
+    if kind == "side":
+        return dataclasses.replace(item, side=_other(grammar.SIDES, item.side, rng))
+    return dataclasses.replace(item, state=_other(grammar.STATES, item.state, rng))
 
 
 def _path(path: Path, kind: str, rng: np.random.Generator) -> Path:

@@ -27,11 +27,11 @@ class Features:
         self.values = np.load(path, mmap_mode="r")
         self.places = torch.from_numpy(places)
 
-    def last(self, rows: np.ndarray) -> Tensor:
+    def last(self, rows: NDArray[np.int64]) -> Tensor:
         """Last level of whole frames, (B, N, d)."""
         return _tensor(np.stack([self.values[r, 0, -1] for r in rows]))
 
-    def all(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def all(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Levels (B, m, N, d), details (B, K, m, N, d), places (B, K, 4)."""
         both = _tensor(np.stack([self.values[r] for r in rows]))
         return both[:, 0], both[:, 1:], self.places.expand(len(rows), -1, -1)

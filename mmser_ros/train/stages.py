@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.tokens import Tokenizer
@@ -74,7 +75,7 @@ class Trainer:
         """Randomness that depends on seed, stage and step alone."""
         return np.random.default_rng([self.plan.seed, STAGES.index(stage), *more])
 
-    def chosen(self, stage: str, step: int, count: int, total: int) -> np.ndarray:
+    def chosen(self, stage: str, step: int, count: int, total: int) -> NDArray[np.int64]:
         """The step's share of an endless row of permutations of 0..total."""
         at = np.arange(step * count, (step + 1) * count)
         epochs = {e: self.rng(stage, 1, e).permutation(total) for e in set((at // total).tolist())}
@@ -192,20 +193,22 @@ class Trainer:
         train("refine", parts, plan.refine, step, self.folder, watch)
 
     def refined(
-        self, frames: Examples, features: Features, rows: np.ndarray, drafts: list[list[int]]
+        self,
+        frames: Examples,
+        features: Features,
+        rows: NDArray[np.int64],
+        drafts: list[list[int]],
     ) -> Losses:
         """Loss of refined captions of some frames, given their drafts."""
         model, prompt = self.model, self.model.config.prompt
         text, targets = pack([frames.captions[r] for r in rows], drafts, prompt)
         ids = padded(drafts, prompt.pad)
-        valid = torch.from_numpy(
-            np.array([[n < len(d) for n in range(ids.shape[1])] for d in drafts])
-        )
+        lengths = torch.tensor([len(draft) for draft in drafts])
+        valid = torch.arange(ids.shape[1])[None, :] < lengths[:, None]
         with torch.autocast("cpu", dtype=BF16):
             levels, details, places = features.all(rows)
-            prefix = model.ser(
-                levels, details, places, model.decoder.embed(ids), valid.view(ids.shape)
-            )
+            said = model.decoder.embed(ids)
+            prefix = model.ser(levels, details, places, said, valid)
             loss = caption_loss(model.decoder, prefix, text, targets)
             dense = self.sharp.patch_loss(prefix, torch.from_numpy(frames.patches[rows]).long())
             dense = dense + 0.3 * self.sharp.frame_loss(
@@ -236,7 +239,7 @@ class Trainer:
         return max(1, round(total * (1 - self.plan.unseen)))
 
     def captions(
-        self, features: Features, rows: np.ndarray, batch: int = 200
+        self, features: Features, rows: NDArray[np.int64], batch: int = 200
     ) -> dict[int, list[int]]:
         """The glance's own captions of some frames."""
         found: dict[int, list[int]] = {}

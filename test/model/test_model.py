@@ -72,9 +72,7 @@ def test_cached_decoding_equals_the_whole_sequence_at_once(model: MmSer) -> None
     length = 0
     for piece in (x[:4], x[4:5], x[5:9]):
         n = len(piece)
-        logits, fresh = decoder.extend(
-            piece, cache, torch.tensor([length]), torch.tensor([0])
-        )
+        logits, fresh = decoder.extend(piece, cache, torch.tensor([length]), torch.tensor([0]))
         cache[:, :, length : length + n] = fresh
         assert torch.allclose(logits, whole[length : length + n], atol=1e-5)
         length += n

@@ -1,0 +1,130 @@
+"""Training: labels, schedules, checkpoints that a killed run goes on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
+
+from torch import nn
+
+from mmser_ros.train.calibrate import familiarity, logistic
+from mmser_ros.train.data import mirrored, patch_labels
+from mmser_ros.train.heads import FRAME_SIZES, PATCH_SIZES, Heads
+from mmser_ros.train.progress import Schedule, train
+from mmser_ros.trust import Familiarity, confidence
+from mmser_ros.world.grammar import Item
+
+
+def test_a_cell_belongs_to_the_thing_that_covers_most_of_it() -> None:
+    ids = np.ones((4, 8), np.uint8)
+    ids[:, :2] = 10  # half of the first cell
+    ids[0, 2] = 11
+    ids[0, 4] = 11  # a sixteenth of the second cell
+    things = (
+        Item("box", "red", "close", "left", ident=10),
+        Item("sign", "grey", "far", "right", ident=11),
+    )
+    labels = patch_labels(ids, things, 1, 2)
+    assert labels[0, 0].tolist() == [1, 0, 0, 0]
+    assert labels[0, 1, 0] == 0
+
+
+def test_open_and_closed_doors_have_labels_of_their_own() -> None:
+    ids = np.full((4, 4), 12, np.uint8)
+    kinds = set()
+    for state in ("open", "closed"):
+        door = Item("door", "white", "far", "ahead", state, ident=12)
+        kinds.add(int(patch_labels(ids, (door,), 1, 1)[0, 0, 0]))
+    assert len(kinds) == 2 and max(kinds) < PATCH_SIZES[0]
+
+
+def test_a_mirror_swaps_left_and_right() -> None:
+    pictures = np.arange(2 * 1 * 2 * 3, dtype=np.uint8).reshape(2, 1, 2, 3)
+    labels = np.zeros((2, 1, 2, 4), np.uint8)
+    labels[:, 0, 0, 3] = 2
+    turned, sides = mirrored(pictures, labels, np.array([True, False]))
+    assert (turned[0] == pictures[0][:, ::-1]).all() and (turned[1] == pictures[1]).all()
+    assert sides[0, 0, :, 3].tolist() == [2, 0]
+    assert sides[1, 0, :, 3].tolist() == [2, 0]
+
+
+def test_heads_learn_what_patches_show() -> None:
+    torch.manual_seed(0)
+    heads, tokens = Heads(16, (2, 3)), torch.randn(4, 6, 16)
+    patches = torch.randint(0, 3, (4, 4, 6, 4)).clamp(max=2)
+    frame = torch.stack([torch.randint(0, size, (4,)) for size in FRAME_SIZES], 1)
+    optimiser = torch.optim.Adam(heads.parameters(), 0.02)
+    losses = []
+    for _ in range(60):
+        loss = heads.patch_loss(tokens, patches) + heads.frame_loss(tokens, frame)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.6 * losses[0]
+    assert heads.accuracy(tokens, patches, frame)["scene"] == 1.0
+
+
+class _Killed(Exception):
+    pass
+
+
+def _fit(folder: Path, killed_at: int | None = None) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+
+    def step(k: int) -> dict[str, torch.Tensor]:
+        if k == killed_at:
+            raise _Killed
+        x = torch.from_numpy(np.random.default_rng(k).normal(size=(8, 3))).float()
+        return {"loss": (model(x) - x.sum(1, keepdim=True)).square().mean()}
+
+    train("line", {"line": model}, Schedule(20, 0.1, warmup=3, every=0.0), step, folder)
+    return model
+
+
+def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+    whole = _fit(tmp_path / "whole")
+    with pytest.raises(_Killed):
+        _fit(tmp_path / "cut", killed_at=11)
+    again = _fit(tmp_path / "cut")
+    assert torch.allclose(whole.weight, again.weight, atol=1e-6)
+    assert not torch.allclose(whole.weight, nn.Linear(3, 1).weight, atol=1e-2)
+
+
+def test_a_finished_stage_is_only_loaded(tmp_path: Path) -> None:
+    whole = _fit(tmp_path)
+    assert torch.equal(whole.weight, _fit(tmp_path, killed_at=0).weight)
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    schedule = Schedule(100, 1.0, warmup=10)
+    rates = [schedule.rate(k) for k in range(100)]
+    assert rates[0] < 0.2 and max(rates) > 0.9 and rates[-1] < 0.01
+    assert int(np.argmax(rates)) == 9
+
+
+def test_confidence_is_calibrated_on_what_it_was_fitted_on() -> None:
+    rng = np.random.default_rng(0)
+    evidence = -rng.exponential(0.3, (4000, 2))
+    chance = 1 / (1 + np.exp(-(2 + 3 * evidence[:, 0] + 1 * evidence[:, 1])))
+    a, b, c = logistic(evidence, rng.random(4000) < chance)
+    assert a == pytest.approx(2, abs=0.3) and b == pytest.approx(3, abs=0.6)
+    assert c == pytest.approx(1, abs=0.6)
+    assert confidence([0.9, 0.9], (a, b, c)) > confidence([0.9, 0.1], (a, b, c))
+
+
+def test_strange_frames_are_not_familiar() -> None:
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(6, 6))
+    pooled, held = rng.normal(size=(900, 6)) @ mix, rng.normal(size=(300, 6)) @ mix
+    statistics = {name: t.numpy() for name, t in familiarity(pooled, held).items()}
+    known = Familiarity.of(statistics, 6)
+    assert known is not None
+    inside = [known.of_frame(row.astype(np.float32)) for row in held]
+    assert 0.4 < float(np.mean(inside)) < 0.6
+    assert known.of_frame(np.full(6, 40, np.float32)) == 0.0
