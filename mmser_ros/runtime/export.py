@@ -25,7 +25,7 @@ from mmser_ros.model.config import BadModel, ModelConfig
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.runtime import graphs
 from mmser_ros.runtime.engine import EngineError
-from mmser_ros.runtime.graphs import Graph
+from mmser_ros.runtime.graphs import Graph, Shapes
 from mmser_ros.runtime.weights import WEIGHTS, load_weights
 
 try:
@@ -83,7 +83,7 @@ class _Decode(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class _Recipe:
+class Recipe:
     """How one graph is made and tried."""
 
     graph: Graph
@@ -121,16 +121,16 @@ def _sequence(config: ModelConfig, sizes: Sequence[int]) -> tuple[Tensor, ...]:
 
 
 RECIPES = (
-    _Recipe(graphs.ENCODE, _Encode, _pixels, ((2,), (1,), (5,)), {"pixels": {0: "B"}}),
-    _Recipe(graphs.GLANCE, _Glance, _last, ((),), {}),
-    _Recipe(
+    Recipe(graphs.ENCODE, _Encode, _pixels, ((2,), (1,), (5,)), {"pixels": {0: "B"}}),
+    Recipe(graphs.GLANCE, _Glance, _last, ((),), {}),
+    Recipe(
         graphs.SHARPEN,
         _Sharpen,
         _fused,
         ((3, 5), (4, 12), (1, 1), (2, 0), (0, 3), (0, 0)),
         {"details": {1: "K"}, "places": {1: "K"}, "draft": {1: "T"}},
     ),
-    _Recipe(
+    Recipe(
         graphs.DECODE,
         _Decode,
         _sequence,
@@ -147,20 +147,26 @@ def export(folder: Path) -> dict[str, float]:
     EngineError if a graph cannot be made without holding weights.
     """
     model = checkpoint.load(folder)
-    (folder / graphs.FOLDER).mkdir(exist_ok=True)
-    needed = {}
-    for recipe in RECIPES:
-        proto, shapes = _trace(recipe, model)
-        path = recipe.graph.path(folder)
-        partial = path.with_suffix(".partial")
-        onnx.save(proto, partial)
-        os.replace(partial, path)
-        needed[recipe.graph.name] = shapes
+    needed = {recipe.graph.name: write(recipe, model, folder) for recipe in RECIPES}
     graphs.write_parameters(folder, model.config, needed)
-    return {recipe.graph.name: _difference(recipe, model, folder) for recipe in RECIPES}
+    return {
+        recipe.graph.name: difference(recipe, model, folder, needed[recipe.graph.name])
+        for recipe in RECIPES
+    }
 
 
-def _trace(recipe: _Recipe, model: MmSer) -> tuple[Any, dict[str, tuple[int, ...]]]:
+def write(recipe: Recipe, model: MmSer, folder: Path) -> Shapes:
+    """Write one graph; returns the shapes of the weights that it needs, by name."""
+    proto, shapes = _trace(recipe, model)
+    path = recipe.graph.path(folder)
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial")
+    onnx.save(proto, partial)
+    os.replace(partial, path)
+    return shapes
+
+
+def _trace(recipe: Recipe, model: MmSer) -> tuple[Any, Shapes]:
     """A graph without weights, and the shapes of the weights that it needs by name."""
     module = recipe.module(model).eval()
     auto = torch.export.Dim.DYNAMIC
@@ -187,11 +193,13 @@ def _trace(recipe: _Recipe, model: MmSer) -> tuple[Any, dict[str, tuple[int, ...
     weights = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
     proto, parameters = _without_weights(proto, weights)
     _rename_axes(proto, recipe)
-    _check_constants(proto, recipe.graph, set(parameters), dict(module.named_buffers()))
+    check_constants(
+        proto, recipe.graph, set(parameters), {name for name, _ in module.named_buffers()}
+    )
     return proto, parameters
 
 
-def _without_weights(proto: Any, weights: set[str]) -> tuple[Any, dict[str, tuple[int, ...]]]:
+def _without_weights(proto: Any, weights: set[str]) -> tuple[Any, Shapes]:
     """Tidy a graph up with all tensors as inputs, so that nothing is computed from them; then
     make weights initializers whose values lie elsewhere, and buffers what they were.
     """
@@ -228,7 +236,7 @@ def _forget_the_making(proto: Any) -> None:
         part.doc_string = ""
 
 
-def _rename_axes(proto: Any, recipe: _Recipe) -> None:
+def _rename_axes(proto: Any, recipe: Recipe) -> None:
     """Give dynamic axes the names that they have in the recipe."""
     names = {}
     for value in proto.graph.input:
@@ -240,9 +248,7 @@ def _rename_axes(proto: Any, recipe: _Recipe) -> None:
                 axis.dim_param = names[axis.dim_param]
 
 
-def _check_constants(
-    proto: Any, graph: Graph, parameters: set[str], buffers: dict[str, Tensor]
-) -> None:
+def check_constants(proto: Any, graph: Graph, parameters: set[str], buffers: set[str]) -> None:
     """Refuse a graph that holds values which could be, or be computed from, weights."""
     constants = [(tensor.name, tensor) for tensor in proto.graph.initializer]
     for node in proto.graph.node:
@@ -257,11 +263,10 @@ def _check_constants(
             )
 
 
-def _difference(recipe: _Recipe, model: MmSer, folder: Path) -> float:
-    """Largest difference between the graph and torch over all sizes of the recipe."""
+def difference(recipe: Recipe, model: MmSer, folder: Path, needed: Shapes) -> float:
+    """Largest difference between a graph and torch over all sizes of its recipe."""
     from mmser_ros.runtime.onnx_engine import open_session
 
-    needed = graphs.read_parameters(folder, model.config)[recipe.graph.name]
     session = open_session(folder, recipe.graph, load_weights(folder), needed, threads=1)
     module = recipe.module(model).eval()
     worst = 0.0
