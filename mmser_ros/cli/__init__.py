@@ -1,8 +1,8 @@
 """The command line: ``mmser COMMAND``, one module a command.
 
-A command's module has ``SUMMARY`` (one line), ``add_arguments(parser)`` and ``run(args)``,
-which returns the exit code. At its top it imports nothing that takes long or may be missing,
-so that ``mmser --help`` is quick and one command does not need another one's requirements.
+A command's module has ``add_arguments(parser)`` and ``run(args)``, which returns the exit code;
+its docstring is what ``--help`` says. At its top it imports nothing that takes long or may be
+missing, so that ``mmser --help`` is quick and no command needs another one's requirements.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ import importlib
 import os
 import signal
 import sys
-from types import ModuleType
 
 from mmser_ros.cli.failure import INTERRUPTED, UNREADABLE, Failure
 
-COMMANDS = ("caption", "demo", "eval", "sample", "train")
+COMMANDS = {
+    "caption": "caption a bag, a video, a folder of images or one image",
+    "demo": "play a recorded drive into the node, and write a report",
+    "eval": "score a model on held-out scenes of the world",
+    "play": "play the images of a bag on their topic",
+    "sample": "make the recorded drive that the demo plays",
+    "train": "make the built-in model from nothing",
+}
 
 EPILOG = """\
 `mmser COMMAND --help` tells more. Exit codes: 0 all went well; 1 some of the input could not be
@@ -51,28 +57,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        module = _command(name)
-        if module is None:
-            continue
+    for name, summary in COMMANDS.items():
+        module = importlib.import_module(f"{__name__}.{name}")
         command = commands.add_parser(
             name,
-            help=module.SUMMARY,
+            help=summary,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
-
-
-def _command(name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name == f"{__name__}.{name}":
-            return None
-        raise
 
 
 def _expected() -> tuple[type[Exception], ...]:

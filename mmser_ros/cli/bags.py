@@ -185,7 +185,7 @@ class BagFrames:
 
     def __init__(self, bag: Bag, topic: str | None = None) -> None:
         self.bag = bag
-        self.connection = _image_topic(bag, topic)
+        self.connection = image_topic(bag, topic)
         self.on_message: Callable[[Connection, int, bytes], None] | None = None
         """Sees every message of the bag, each image just before its frame is given."""
         self.received = 0
@@ -223,7 +223,7 @@ class BagFrames:
             sequence += 1
 
 
-def _image_topic(bag: Bag, topic: str | None) -> Connection:
+def image_topic(bag: Bag, topic: str | None) -> Connection:
     """The topic to caption. Raises Failure, naming those there are, if it is not clear which."""
     found = [item for item in bag.connections if item.msgtype in IMAGE_TYPES]
     names = ", ".join(f"{item.topic} ({item.msgcount} frames)" for item in found)

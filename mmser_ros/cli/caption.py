@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     Sink: TypeAlias = Callable[[Frame, Caption, Caption | None], None]
 
-SUMMARY = "caption a bag, a video, a folder of images or one image"
 TOLD = 10
 """Unreadable frames that are told one by one; the rest is only counted."""
 

@@ -83,7 +83,10 @@ class Listener:
         latched = qos.CAPTIONER_INFO.quality.profile()
         node.create_subscription(CaptionerInfo, qos.CAPTIONER_INFO.name, self._on_info, latched)
         node.create_subscription(
-            DiagnosticArray, qos.DIAGNOSTICS.name, self._on_diagnostics, qos.DIAGNOSTICS.quality.profile()
+            DiagnosticArray,
+            qos.DIAGNOSTICS.name,
+            self._on_diagnostics,
+            qos.DIAGNOSTICS.quality.profile(),
         )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(node)
