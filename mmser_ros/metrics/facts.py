@@ -148,6 +148,7 @@ def score(captions: Sequence[str], truths: Sequence[Facts]) -> dict[str, float]:
 
     Raises:
         ValueError: not as many captions as truths.
+
     """
     if len(captions) != len(truths):
         raise ValueError(f"{len(captions)} captions cannot be scored by {len(truths)} truths")

@@ -6,8 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def through_lens(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) as a cheap camera would deliver it; small changes only."""
+def through_lens(
+    rgb: NDArray[np.uint8], rng: np.random.Generator, noise: np.random.Generator | None = None
+) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) as a cheap camera would deliver it; small changes only.
+
+    Args:
+        rgb: the clean picture.
+        rng: of all that differs between cameras. The same state gives the same camera.
+        noise: of what differs between two frames of one camera; ``rng`` by default.
+
+    """
     import cv2
 
     height, width = rgb.shape[:2]
@@ -23,9 +32,10 @@ def through_lens(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.75) * width / 256)
     strength = rng.uniform(0.5, 3.5)
     # Noise is repeated with an offset: drawing it afresh would cost more than rendering.
-    grain = rng.standard_normal((height // 2, width // 2, 3), dtype=np.float32) * strength
+    noise = noise or rng
+    grain = noise.standard_normal((height // 2, width // 2, 3), dtype=np.float32) * strength
     grain = np.tile(grain, (3, 3, 1))
-    top, left = rng.integers(height // 2), rng.integers(width // 2)
+    top, left = noise.integers(height // 2), noise.integers(width // 2)
     picture += grain[top : top + height, left : left + width]
     out = np.clip(picture, 0, 255).astype(np.uint8)
     if rng.random() < 0.6:

@@ -222,7 +222,7 @@ def place(
     rows: list[Rows] = []
     keep = [door.leaf for door in house.doors]
     for door in house.doors:
-        keep.append(_around(door.opening))
+        keep.append(in_front_of(door))
     in_lane = len(wanted) > 0 and rng.random() < 0.27
     for cls, colour in [wanted[i] for i in rng.permutation(len(wanted))]:
         model = build(cls, colour, rng)
@@ -240,9 +240,9 @@ def place(
     return tuple(things), rows
 
 
-def _around(opening: Polygon) -> Polygon:
+def in_front_of(door: Door) -> Polygon:
     """What must stay free in front of a door."""
-    x, y = opening.mean(0)
+    x, y = door.opening.mean(0)
     return moved(disc(0.55, 8), float(x), float(y), 0.0)
 
 
