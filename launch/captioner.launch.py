@@ -1,0 +1,109 @@
+"""Caption a camera: ros2 launch mmser_ros captioner.launch.py image_topic:=/camera/image_raw.
+
+Captions come on /caption (in a namespace: /<namespace>/caption). Arguments that are left empty
+are as params_file has them; those that are given go before it.
+"""
+
+import os
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
+
+# Launch argument -> type of the parameter of the same name.
+PARAMETERS = {
+    "model": str,
+    "engine": str,
+    "threads": int,
+    "image_transport": str,
+    "autostart": bool,
+    "use_sim_time": bool,
+    "refine": str,
+    "prefer": str,
+    "max_age": float,
+    "max_rate": float,
+}
+DESCRIPTIONS = {
+    "model": "built-in model by name, or path of a model folder",
+    "engine": "what runs the model, such as auto, onnx, torch",
+    "threads": "CPU threads of the engine; 0 lets it choose",
+    "image_transport": "raw, or compressed for <image_topic>/compressed",
+    "autostart": "false if a lifecycle manager configures and activates the node",
+    "use_sim_time": "true with a simulator, or a bag played with --clock",
+    "refine": "always or never",
+    "prefer": "complete or latest: whether a waiting frame costs the refinement",
+    "max_age": "seconds after which a frame is too old to be captioned; 0.0 for never",
+    "max_rate": "most frames a second; 0.0 for no limit",
+}
+HAS_LARGE_DATA = os.environ.get("ROS_DISTRO") not in ("humble", "iron")
+TRANSPORT_VARIABLES = (
+    "FASTDDS_BUILTIN_TRANSPORTS",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+)
+
+
+def transport(share: str) -> dict[str, str]:
+    """What Fast DDS needs for images larger than half a megabyte; the camera needs it too.
+
+    Whoever has chosen a transport already keeps it. Other middlewares ignore it.
+    """
+    if any(variable in os.environ for variable in TRANSPORT_VARIABLES):
+        return {}
+    if HAS_LARGE_DATA:
+        return {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": os.path.join(share, "config", "fastdds_shm.xml")}
+
+
+def captioner(context: LaunchContext) -> list[Node]:
+    parameters = {
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+        for name, kind in PARAMETERS.items()
+        if LaunchConfiguration(name).perform(context)
+    }
+    return [
+        Node(
+            package="mmser_ros",
+            executable="captioner",
+            name=LaunchConfiguration("name"),
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
+            remappings=[("image", LaunchConfiguration("image_topic"))],
+            arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+            additional_env=transport(FindPackageShare("mmser_ros").perform(context)),
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    params = PathJoinSubstitution([FindPackageShare("mmser_ros"), "config", "captioner.yaml"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "image_topic",
+                default_value="/camera/image_raw",
+                description="the camera's topic, without /compressed",
+            ),
+            DeclareLaunchArgument(
+                "params_file", default_value=params, description="YAML file of all parameters"
+            ),
+            DeclareLaunchArgument(
+                "namespace", default_value="", description="goes before caption and the others"
+            ),
+            DeclareLaunchArgument("name", default_value="captioner", description="of the node"),
+            DeclareLaunchArgument(
+                "log_level", default_value="info", description="debug, info, warn, error"
+            ),
+            *(
+                DeclareLaunchArgument(name, default_value="", description=description)
+                for name, description in DESCRIPTIONS.items()
+            ),
+            OpaqueFunction(function=captioner),
+        ]
+    )
