@@ -10,7 +10,7 @@ import numpy as np
 
 from mmser_ros import pixels
 from mmser_ros.decode import draft as draft_verified
-from mmser_ros.decode.greedy import Decoded
+from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
 from mmser_ros.model.config import BadModel, ModelConfig, load_config
 from mmser_ros.runtime.engine import Engine, EngineInfo, Prefix
@@ -28,6 +28,8 @@ class Captioner:
 
     trust: Trust
     """What a caption must reach to be trusted; may be replaced at any time."""
+    decode: Decode
+    """How captions are written: draft-verified; may be replaced to compare ways of decoding."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Captioner:
     ) -> None:
         self.config = config
         self.trust = trust or Trust()
+        self.decode = draft_verified.decode
         self._tokenizer = tokenizer
         self._engine = engine
         self._familiarity = familiarity
@@ -116,7 +119,7 @@ class Captioner:
         clock.lap("encode")
         prefix = self._engine.glance(levels)
         clock.lap("glance")
-        decoded = self._decode(prefix, self.config.prompt.coarse, self._previous)
+        decoded = self._write(prefix, self.config.prompt.coarse, self._previous)
         clock.lap("decode")
         self._previous = decoded.ids
         known = self._familiarity
@@ -135,7 +138,7 @@ class Captioner:
         clock.lap("encode")
         prefix = self._engine.sharpen(glance.levels, details, self._places, draft)
         clock.lap("sharpen")
-        decoded = self._decode(prefix, (*prompt.refine, *draft, *prompt.separator), draft)
+        decoded = self._write(prefix, (*prompt.refine, *draft, *prompt.separator), draft)
         clock.lap("decode")
         familiarity = glance.caption.familiarity
         return self._caption(Stage.REFINED, decoded, glance.caption, familiarity, clock)
@@ -144,9 +147,9 @@ class Captioner:
         """Free the engine; the captioner is not used again."""
         self._engine.close()
 
-    def _decode(self, prefix: Prefix, prompt: tuple[int, ...], draft: tuple[int, ...]) -> Decoded:
+    def _write(self, prefix: Prefix, prompt: tuple[int, ...], draft: tuple[int, ...]) -> Decoded:
         end, limit = self.config.prompt.end, self.config.prompt.limit
-        return draft_verified.decode(self._engine, prefix, prompt, draft, end=end, limit=limit)
+        return self.decode(self._engine, prefix, prompt, draft, end=end, limit=limit)
 
     def _caption(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +23,23 @@ class Decoded:
     """Decoder calls spent; the one that opens the sequence counts."""
     truncated: bool
     """Whether the limit came before the end token."""
+
+
+class Decode(Protocol):
+    """A way of writing the caption behind a prompt, with or without the help of a draft."""
+
+    def __call__(
+        self,
+        engine: Engine,
+        prefix: Prefix,
+        prompt: Sequence[int],
+        draft: Sequence[int],
+        *,
+        end: int,
+        limit: int,
+    ) -> Decoded:
+        """The caption, of at most ``limit`` tokens with the end token."""
+        ...
 
 
 def choose(logits: Floats) -> tuple[int, float]:

@@ -1,0 +1,70 @@
+"""The built-in model on rendered frames: drafts save decoder calls and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from mmser_ros.captioner import Captioner, find_model
+from mmser_ros.decode import draft, greedy
+from mmser_ros.decode.greedy import Decoded
+from mmser_ros.model.config import BadModel
+from mmser_ros.types import Frame
+
+SCENES, DRIVES, SECONDS, FPS = 100, 4, 6, 5.0
+
+
+@pytest.fixture(scope="module")
+def nano() -> Iterator[Captioner]:
+    try:
+        find_model("nano")
+    except BadModel as error:
+        pytest.skip(f"the built-in model is not here: {error}")
+    captioner = Captioner.load("nano", engine="onnx")
+    yield captioner
+    captioner.close()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    """Held-out scenes, each by itself, then drives, frame by frame."""
+    pytest.importorskip("moderngl", reason="frames are rendered with moderngl")
+    from mmser_ros.world import dataset
+    from mmser_ros.world.drive import drive
+    from mmser_ros.world.render import NoRenderer, Renderer
+
+    try:
+        renderer = Renderer(dataset.WIDTH, dataset.HEIGHT)
+    except NoRenderer as error:
+        pytest.skip(str(error))
+    scenes = (dataset.frame(renderer, 0, "test", number)[0] for number in range(SCENES))
+    drives = (
+        shot.rgb for seed in range(DRIVES) for shot in drive(renderer, 900 + seed, SECONDS, FPS)
+    )
+    return list(chain(scenes, drives))
+
+
+def test_drafts_change_no_token_and_save_most_calls(nano, pictures, monkeypatch):
+    assert len(pictures) >= 200
+    pairs: list[tuple[Decoded, Decoded]] = []
+
+    def both(engine, prefix, prompt, candidate, *, end, limit):
+        plain = greedy.decode(engine, prefix, prompt, end=end, limit=limit)
+        found = draft.decode(engine, prefix, prompt, candidate, end=end, limit=limit)
+        pairs.append((plain, found))
+        return found
+
+    monkeypatch.setattr(nano, "decode", both)
+    for rgb in pictures:
+        nano.refine(nano.glance(Frame(rgb)))
+    assert len(pairs) == 2 * len(pictures)
+    for plain, found in pairs:
+        assert (found.ids, found.truncated) == (plain.ids, plain.truncated)
+        assert np.allclose(found.probabilities, plain.probabilities, atol=1e-4)
+    refined, following = pairs[1::2], pairs[2 * SCENES :: 2]
+    for looks in (refined, following):
+        verified, plain = (sum(pair[n].calls for pair in looks) for n in (1, 0))
+        assert verified < plain / 3
