@@ -44,9 +44,9 @@ def plan(scale: float = 1.0, seed: int = 0) -> Plan:
 
     return Plan(
         reading=steps(800, 1.5e-3),
-        vision=steps(4500, 1.2e-3),
-        glance=steps(2600, 1.2e-3),
-        refine=steps(3000, 1.0e-3),
+        vision=steps(3600, 1.2e-3),
+        glance=steps(2100, 1.2e-3),
+        refine=steps(2400, 1.0e-3),
         seed=seed,
     )
 

@@ -1,0 +1,93 @@
+"""The README's tables say what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mmser_ros.node.parameters import PARAMETERS, yaml_value
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(name: str) -> list[str]:
+    """Lines between two comments of the README."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
+    assert found, f"the README has no section {name}"
+    return found[1].strip().splitlines()
+
+
+def parameter_table() -> list[str]:
+    rows = ["| parameter | type | default | |", "|---|---|---|---|"]
+    for item in PARAMETERS:
+        when = " *Run time.*" if item.run_time else ""
+        default = yaml_value(item.default)
+        rows.append(f"| `{item.name}` | {item.type} | `{default}` | {item.description}{when} |")
+    return rows
+
+
+def topic_table() -> list[str]:
+    from mmser_ros.node.qos import TOPICS
+
+    rows = ["| topic | type | | QoS | |", "|---|---|---|---|---|"]
+    for topic in TOPICS:
+        quality = f"{topic.quality.name}, depth {topic.quality.depth}"
+        rows.append(
+            f"| `{topic.name}` | `{topic.type}` | {topic.direction} | {quality} | {topic.purpose} |"
+        )
+    return rows
+
+
+def score_table() -> list[str]:
+    scores = json.loads((ROOT / "engines/nano/scores.json").read_text(encoding="utf-8"))
+    rows = [
+        f"On {scores['n']} held-out scenes (no scene graph shared with training), in percent:",
+        "",
+        "| | coarse | refined |",
+        "|---|---|---|",
+    ]
+    for key, name in (
+        ("chair_i", "named objects that are not there (CHAIRi)"),
+        ("class_recall", "objects found"),
+        ("colour_accuracy", "their colour right"),
+        ("side_accuracy", "their side right"),
+        ("scene", "kind of scene right"),
+        ("path_state", "path state right"),
+        ("false_clear", "called clear though it is not"),
+        ("exact_match", "whole caption right"),
+    ):
+        coarse, refined = (100 * scores[stage][key] for stage in ("coarse", "refined"))
+        rows.append(f"| {name} | {coarse:.1f} | {refined:.1f} |")
+    return rows
+
+
+def test_parameters() -> None:
+    assert section("parameters") == parameter_table()
+
+
+def test_topics() -> None:
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    assert section("topics") == topic_table()
+
+
+def test_caption_fields() -> None:
+    fields = []
+    for line in (ROOT / "msg/Caption.msg").read_text(encoding="utf-8").splitlines():
+        found = re.match(r"([\w/\[\]]+)\s+([a-z_]+)$", line)
+        if found:
+            fields.append((found[2], found[1]))
+    rows = [re.match(r"\| `(\w+)` \| `([^`]+)`", row) for row in section("caption")[2:]]
+    assert [row.groups() for row in rows if row] == fields
+
+
+def test_scores() -> None:
+    assert section("scores") == score_table()
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), f"{target} does not exist"
