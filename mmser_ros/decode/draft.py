@@ -23,6 +23,10 @@ LONGEST_SUFFIX = 4
 NEAR = 3
 """A single token is no proof of a place: it counts only this near to where it is expected."""
 
+CAUTIOUS = 8
+"""Tokens tried at once after a call that accepted none: a useless draft must not cost more
+than greedy decoding, and a useful one is soon found to be so."""
+
 
 def decode(
     engine: Engine,
@@ -49,6 +53,7 @@ def decode(
     opened = engine.length - len(candidate)
     calls = 1
     while True:
+        accepted = 0
         for row, expected in zip(logits, (*candidate, None), strict=True):
             token, chance = greedy.choose(row)
             if token == end:
@@ -59,10 +64,11 @@ def decode(
                 return Decoded(tuple(ids), tuple(probabilities), calls, True)
             if token != expected:
                 break
-            place += 1
+            accepted += 1
         engine.rewind(opened + len(ids) - 1)
-        place = realign(ids, draft, place)
-        candidate = draft[place : place + limit - len(ids) - 1]
+        place = realign(ids, draft, place + accepted)
+        width = limit - len(ids) - 1
+        candidate = draft[place : place + (width if accepted else min(width, CAUTIOUS))]
         logits = engine.extend([ids[-1], *candidate])
         calls += 1
 

@@ -18,7 +18,7 @@ class HashEngine:
         self.favourite = favourite
         self.sequence: list[int] = []
         self.calls = 0
-        self.widest = 0
+        self.widths: list[int] = []
 
     @property
     def length(self) -> int:
@@ -30,7 +30,7 @@ class HashEngine:
 
     def extend(self, ids: Sequence[int]) -> np.ndarray:
         self.calls += 1
-        self.widest = max(self.widest, len(ids))
+        self.widths.append(len(ids))
         rows = []
         for token in ids:
             self.sequence.append(int(token))

@@ -78,7 +78,7 @@ def test_unchanged_caption_costs_one_call():
     text = tuple(range(1, 11)) * 3
     _, found, engine = both(PROMPT, text, 48, recites(text))
     assert found.ids == text and found.calls == 1
-    assert engine.widest == len(PROMPT) + len(text)
+    assert max(engine.widths) == len(PROMPT) + len(text)
 
 
 def test_without_a_draft_every_token_costs_a_call():
@@ -119,11 +119,20 @@ def test_draft_saves_most_calls_of_captions_with_few_edits():
     assert verified < plain / 5
 
 
+def test_useless_draft_is_tried_in_small_pieces_only():
+    text = (1, 2, 3, 4, 5, 6) * 5
+    useless = (7, 8, 9, 10, 11) * 6
+    _, found, engine = both(PROMPT, useless, 48, recites(text))
+    assert found.calls == len(text) + 1
+    assert engine.widths[0] == len(PROMPT) + len(useless)
+    assert max(engine.widths[1:]) == 1 + draft.CAUTIOUS
+
+
 def test_nothing_beyond_the_limit_is_computed():
     text = tuple(range(1, 11)) * 3
     _, found, engine = both(PROMPT, text, 12, recites(text))
     assert found.truncated and len(found.ids) == 12 and found.calls == 1
-    assert engine.widest == len(PROMPT) + 11
+    assert max(engine.widths) == len(PROMPT) + 11
 
 
 def test_end_token_at_the_limit_is_not_truncated():
