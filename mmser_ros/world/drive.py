@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-
+from mmser_ros.world.building import FIRST_THING, Building
 from mmser_ros.world.camera import Camera
+from mmser_ros.world.doors import DOOR_COLOURS
 from mmser_ros.world.facts import facts
 from mmser_ros.world.footprints import (
     Polygon,
@@ -22,13 +22,14 @@ from mmser_ros.world.footprints import (
     seen_from,
     within,
 )
-from mmser_ros.world.grammar import CLASSES, DOOR, FLOORS, SCENES, WALLS, Facts
+from mmser_ros.world.grammar import CLASSES, DOOR, SCENES, WALLS, Facts
 from mmser_ros.world.lens import through_lens
 from mmser_ros.world.objects import build, colours_of
 from mmser_ros.world.primitives import Rows, joined, posed
-from mmser_ros.world.rooms import DOOR_COLOURS, FIRST_THING, Building, raise_building
+from mmser_ros.world.rooms import raise_building
 from mmser_ros.world.route import Floor, NoRoute, smoothed
-from mmser_ros.world.scene import LANE, Graph, Scene, Thing, in_front_of, sample_light
+from mmser_ros.world.scene import FLOORS_OF, LANE, Graph, Scene, Thing, in_front_of, sample_light
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer
@@ -157,9 +158,8 @@ def _mounted(rng: Rng, width: int, height: int) -> Camera:
 
 
 def _furnished(kind: str, rng: Rng) -> Scene | None:
-    wall, floor = WALLS[rng.integers(len(WALLS))], FLOORS[rng.integers(len(FLOORS))]
-    if kind == "warehouse":
-        floor = "concrete"
+    wall, floors = WALLS[rng.integers(len(WALLS))], FLOORS_OF[kind]
+    floor = floors[rng.integers(len(floors))]
     colours = [colour for colour in DOOR_COLOURS if colour != wall]
     doors = tuple(
         (state, colours[rng.integers(len(colours))])

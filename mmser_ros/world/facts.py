@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
-
+from mmser_ros.world.building import BRANCH_ID, FLOOR_ID, TOP, WALL_IDS
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.footprints import Polygon, distance, seen_from, within
 from mmser_ros.world.grammar import (
@@ -26,8 +25,8 @@ from mmser_ros.world.grammar import (
     Item,
     Path,
 )
-from mmser_ros.world.rooms import BRANCH_ID, FLOOR_ID, TOP, WALL_IDS
 from mmser_ros.world.scene import LANE, REACH, Scene
+from numpy.typing import NDArray
 
 NAMED = 0.004
 """Share of the image from which a thing is named."""

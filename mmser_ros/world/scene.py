@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
+from mmser_ros.world.building import FIRST_THING, Building, Door
 from mmser_ros.world.camera import Camera, sample_camera
+from mmser_ros.world.doors import DOOR_COLOURS
 from mmser_ros.world.footprints import (
     Polygon,
     contains,
@@ -24,7 +25,7 @@ from mmser_ros.world.footprints import (
 from mmser_ros.world.grammar import CLASSES, SCENES, WALLS
 from mmser_ros.world.objects import Model, build, colours_of
 from mmser_ros.world.primitives import Rows, joined, posed
-from mmser_ros.world.rooms import DOOR_COLOURS, FIRST_THING, Building, Door, raise_building
+from mmser_ros.world.rooms import raise_building
 
 LANE = 0.35
 """Half the width of the lane that a robot needs, metres."""
@@ -39,7 +40,7 @@ _USUAL = {
     "room": ("chair", "table", "sofa", "shelf", "plant", "person", "ball", "box"),
     "warehouse": ("box", "barrel", "shelf", "trolley", "cone", "person", "sign"),
 }
-_FLOORS = {
+FLOORS_OF = {
     "corridor": ("tiled", "wooden", "concrete", "carpeted"),
     "junction": ("tiled", "wooden", "concrete", "carpeted"),
     "room": ("tiled", "wooden", "carpeted"),
@@ -77,7 +78,7 @@ def sample_graph(rng: Rng, items: int | None = None) -> Graph:
     """A graph with up to four things and doors, or with exactly ``items``."""
     scene = SCENES[rng.integers(len(SCENES))]
     wall = WALLS[rng.integers(len(WALLS))]
-    floors = _FLOORS[scene]
+    floors = FLOORS_OF[scene]
     if items is None:
         items = int(np.searchsorted(np.cumsum(_ITEM_COUNTS), rng.random()))
     things: list[tuple[str, str]] = []
