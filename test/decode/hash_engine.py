@@ -9,6 +9,7 @@ import numpy as np
 
 VOCABULARY = 12
 END = 0
+FACTORS = np.random.default_rng(0).integers(2**63, 2**64, VOCABULARY, dtype=np.uint64)
 
 
 class HashEngine:
@@ -43,7 +44,8 @@ class HashEngine:
 
     def logits(self, context: tuple[int, ...]) -> np.ndarray:
         seed = zlib.crc32(np.array(context, np.int64).tobytes())
-        logits = np.random.default_rng(seed).normal(size=VOCABULARY).astype(np.float32)
+        mixed = np.uint64(seed + 1) * FACTORS >> np.uint64(40)  # wraps around, as hashes do
+        logits = mixed.astype(np.float32) / np.float32(2**22)  # 0 to 4, ties are rare
         wanted = self.favourite(context) if self.favourite else None
         if wanted is not None:
             logits[wanted] += 20
