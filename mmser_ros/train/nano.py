@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from mmser_ros.tokens import Tokenizer, build_word_level
 from mmser_ros.train import calibrate, features
 from mmser_ros.train.data import Examples, normalised, open_examples
 from mmser_ros.train.progress import Schedule
-from mmser_ros.train.stages import Plan, Trainer, watch_drafts
+from mmser_ros.train.stages import STAGES, Plan, Trainer, watch_drafts
 from mmser_ros.world import grammar
 
 log = logging.getLogger(__name__)
@@ -108,11 +109,17 @@ def run(shards: Path, work: Path, out: Path, plan: Plan) -> None:
     right = np.mean([tuple(few[r]) == held.captions[r] for r in few])
     log.info("glance: %.1f %% of validation captions exact", 100 * right)
     trainer.refine(frames, seen, own, watch_drafts(trainer, held, unseen, few))
-    ship(trainer, tokenizer, held, seen.path, unseen.path, out)
+    ship(trainer, tokenizer, held, seen.path, unseen.path, out, len(frames))
 
 
 def ship(
-    trainer: Trainer, tokenizer: Tokenizer, held: Examples, seen: Path, unseen: Path, out: Path
+    trainer: Trainer,
+    tokenizer: Tokenizer,
+    held: Examples,
+    seen: Path,
+    unseen: Path,
+    out: Path,
+    frames: int,
 ) -> None:
     """Write the model folder: weights, config with calibration, tokenizer, graphs."""
     model = trainer.model.eval()
@@ -126,6 +133,15 @@ def ship(
     )
     captioner.close()
     checkpoint.save(model, out, statistics)
+    plan = trainer.plan
+    made = {
+        "frames": frames,
+        "validation": len(held),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seed": plan.seed,
+        "steps": {stage: getattr(plan, stage).steps for stage in STAGES},
+    }
+    (out / "training.json").write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     log.info("the model is in %s", out)
 
 

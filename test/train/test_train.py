@@ -128,3 +128,10 @@ def test_strange_frames_are_not_familiar() -> None:
     inside = [known.of_frame(row.astype(np.float32)) for row in held]
     assert 0.4 < float(np.mean(inside)) < 0.6
     assert known.of_frame(np.full(6, 40, np.float32)) == 0.0
+
+
+def test_the_model_card_is_what_its_command_writes() -> None:
+    from mmser_ros.train.card import card
+
+    folder = Path(__file__).parents[2] / "engines" / "nano"
+    assert (folder / "README.md").read_text(encoding="utf-8") == card(folder)
