@@ -2,6 +2,13 @@
 VENV ?= .venv
 export VENV
 
+# With ROS sourced, what it looks up by name must also be found in our environment. ROS from pip
+# wheels sees to that itself.
+ifneq ($(AMENT_PREFIX_PATH),)
+export AMENT_PREFIX_PATH := $(abspath $(VENV)):$(AMENT_PREFIX_PATH)
+export LD_LIBRARY_PATH := $(abspath $(VENV))/lib:$(LD_LIBRARY_PATH)
+endif
+
 .PHONY: help demo test develop clean
 
 help:

@@ -132,7 +132,8 @@ def run_cmake(work: Path) -> Path:
         "-DCMAKE_INSTALL_LIBDIR=lib",
         f"-DPython3_EXECUTABLE={sys.executable}",
         f"-DPython3_INCLUDE_DIR={sysconfig.get_path('include')}",
-        "-DCMAKE_INSTALL_RPATH=$ORIGIN",
+        # As seen from lib/, and from lib/python3.x/site-packages/mmser_ros/.
+        "-DCMAKE_INSTALL_RPATH=$ORIGIN;$ORIGIN/../../..",
     ]
     environment = build_environment()
     subprocess.check_call(configure, env=environment)
