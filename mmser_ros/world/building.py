@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from mmser_ros.world.footprints import Polygon
 from mmser_ros.world.primitives import Parts
 

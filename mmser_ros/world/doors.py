@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from mmser_ros.world.building import FIRST_THING, THICK, TOP, WALL_ID, Building, Door, Rng, edge
 from mmser_ros.world.footprints import moved, rectangle
 from mmser_ros.world.objects import tint

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mmser_ros.world.building import FIRST_THING, Building
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.doors import DOOR_COLOURS
@@ -29,7 +31,6 @@ from mmser_ros.world.primitives import Rows, joined, posed
 from mmser_ros.world.rooms import raise_building
 from mmser_ros.world.route import Floor, NoRoute, smoothed
 from mmser_ros.world.scene import FLOORS_OF, LANE, Graph, Scene, Thing, in_front_of, sample_light
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mmser_ros.world.building import BRANCH_ID, FLOOR_ID, TOP, WALL_IDS
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.footprints import Polygon, distance, seen_from, within
@@ -26,7 +28,6 @@ from mmser_ros.world.grammar import (
     Path,
 )
 from mmser_ros.world.scene import LANE, REACH, Scene
-from numpy.typing import NDArray
 
 NAMED = 0.004
 """Share of the image from which a thing is named."""

@@ -7,6 +7,7 @@ belong to a branch, how far it reaches along +x, its width and its height, metre
 from __future__ import annotations
 
 import numpy as np
+
 from mmser_ros.world.building import Rng
 from mmser_ros.world.footprints import Polygon
 

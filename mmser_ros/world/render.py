@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mmser_ros.world import shaders
 from mmser_ros.world.building import FIRST_THING
 from mmser_ros.world.camera import Camera, look
 from mmser_ros.world.primitives import KINDS, ROW, meshes
 from mmser_ros.world.scene import Light, Scene
-from numpy.typing import NDArray
 
 _SHADOW = 768
 _SHADOW_HALF, _SHADOW_DEPTH = 8.0, 14.0

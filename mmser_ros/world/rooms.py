@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from mmser_ros.world.building import (
     BRANCH_ID,
     CEILING_ID,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from mmser_ros.world.building import FIRST_THING, Building, Door
 from mmser_ros.world.camera import Camera, sample_camera
 from mmser_ros.world.doors import DOOR_COLOURS
