@@ -68,3 +68,25 @@ def test_drafts_change_no_token_and_save_most_calls(nano, pictures, monkeypatch)
     for looks in (refined, following):
         verified, plain = (sum(pair[n].calls for pair in looks) for n in (1, 0))
         assert verified < plain / 3
+
+
+def test_graphs_are_those_of_the_model(nano, pictures):
+    """New model code needs new graphs: captions must be torch's, word for word."""
+    pytest.importorskip("torch", reason="torch is the reference engine")
+    reference = Captioner.load("nano", engine="torch")
+    for rgb in pictures[:24]:
+        glances = [captioner.glance(Frame(rgb)) for captioner in (nano, reference)]
+        assert glances[0].caption.text == glances[1].caption.text
+        found, expected = (
+            captioner.refine(glance)
+            for captioner, glance in zip((nano, reference), glances, strict=True)
+        )
+        assert found.text == expected.text
+        assert np.allclose(found.word_probabilities, expected.word_probabilities, atol=1e-3)
+        assert found.familiarity == pytest.approx(expected.familiarity, abs=1e-2, nan_ok=True)
+
+
+def test_built_in_model_knows_how_sure_it_is(nano):
+    caption = nano.glance(Frame(np.full((480, 640, 3), 120, np.uint8))).caption
+    assert 0 <= caption.confidence <= 1 and 0 <= caption.familiarity <= 1
+    assert not caption.trusted, "a blank wall of grey is no view of the world"
