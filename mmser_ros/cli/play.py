@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 import sys
 import time
 from pathlib import Path
@@ -84,6 +85,5 @@ def run(args: argparse.Namespace) -> int:
 
 def _recorded(raw: bytes) -> int:
     """The stamp at the beginning of every serialised image (its header comes first)."""
-    order = "little" if raw[1] & 1 else "big"
-    seconds = int.from_bytes(raw[4:8], order, signed=True)
-    return seconds * 1_000_000_000 + int.from_bytes(raw[8:12], order)
+    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
