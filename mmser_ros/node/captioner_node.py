@@ -7,11 +7,10 @@ The executor's thread takes messages in and never waits for inference; the worke
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import math
-import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,12 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from mmser_ros.node import conversions, images, inputs
+from mmser_ros.node import conversions, images, inputs, process
 from mmser_ros.node.describe_scene import DescribeSceneServer, Refused, SceneGoal
 from mmser_ros.node.health import Health, Situation
 from mmser_ros.node.mailbox import Mailbox
@@ -64,6 +63,7 @@ class CaptionerNode(LifecycleNode):
         self._mailbox: Mailbox[Arrival, Goal] = Mailbox()
         self._outlet: RosOutlet | None = None
         self._worker: Worker | None = None
+        self._ended = True
         self._images: Any = None
         self._newest: Frame | None = None
         self._sequence = itertools.count()
@@ -73,11 +73,12 @@ class CaptionerNode(LifecycleNode):
         self._diagnostics = self.create_publisher(
             DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.quality.profile()
         )
+        self._ending = threading.Event()
         # Not the node's clock: simulated time may stand still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._on_diagnostics, clock=steady)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._on_diagnostics, clock=self._steady)
         if self._settings.autostart:
-            self._starter = self.create_timer(0.0, self._bring_up, clock=steady)
+            self._starter = self.create_timer(0.0, self._bring_up, clock=self._steady)
 
     # Lifecycle
 
@@ -103,7 +104,8 @@ class CaptionerNode(LifecycleNode):
         self._worker.start()
         try:
             while not self._worker.wait(0.05):
-                if not self.context.ok():
+                if self._ending.is_set() or not self.context.ok():
+                    self.get_logger().info("Stopped while the model was being loaded.")
                     return FAILURE
         except Exception as error:  # noqa: BLE001 - logged and diagnosed, configure can be retried
             sentence = f"The captioner could not be configured: {describe(error)}"
@@ -167,21 +169,28 @@ class CaptionerNode(LifecycleNode):
     def _release(self) -> bool:
         """Take everything down that configure set up; whether the worker has ended."""
         self._unsubscribe()
-        ended = True
         if self._worker is not None:
-            ended = self._worker.stop(STOP_TIMEOUT)
+            self._ended = self._worker.stop(STOP_TIMEOUT)
             self._worker = None
         if self._outlet is not None:
             self._outlet.close()
             self._outlet = None
         self._engine = ""
-        return ended
+        return self._ended
+
+    def end(self) -> None:
+        """From any thread: give up loading a model, because the process is to end."""
+        self._ending.set()
+
+    def finish(self) -> None:
+        """In the executor's thread: shut down, and then the context, which ends the executor."""
+        if self._state() != "finalized":
+            self.trigger_shutdown()
+        # A moment for the goals that were just ended to be told so.
+        self.create_timer(0.05, self.context.try_shutdown, clock=self._steady)
 
     def close(self) -> bool:
-        """End without the state machine, which needs a live context.
-
-        Whether the worker ended too; otherwise it is still in the midst of a frame.
-        """
+        """Free what is left when nothing spins any more; whether the worker has ended."""
         ended = self._release()
         self._scenes.destroy()
         self.destroy_node()
@@ -293,25 +302,17 @@ def main(
         epilog="Everything is set in the ROS way: --ros-args -p refine:=never -r image:=/camera/"
         "image_raw. config/captioner.yaml lists and explains every parameter.",
     ).parse_args(remove_ros_args(arguments)[1:])
-    rclpy.init(args=arguments)
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = CaptionerNode(load=load)
     except BadParameter as error:
         print(f"captioner: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        executor.spin()
-    ended = node.close()
-    rclpy.try_shutdown()
-    if not ended:
-        # The worker is in native code that cannot be interrupted; leave without it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    code = process.run(node, node)
+    if not node.close():
+        process.leave(code)
+    return code
 
 
 if __name__ == "__main__":

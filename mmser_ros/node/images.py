@@ -119,7 +119,12 @@ def to_rgb(msg: Image | CompressedImage) -> Pixels:
             f"The encoding '{msg.encoding}' is unknown; publish one of {', '.join(ENCODINGS)}, "
             "or a CompressedImage."
         )
-    return _convert(msg)
+    try:
+        return _convert(msg)
+    except cv2.error as error:
+        raise UnsupportedImage(
+            f"OpenCV cannot convert a {msg.width}x{msg.height} {msg.encoding} image: {error}."
+        ) from error
 
 
 def _convert(msg: Any) -> Pixels:

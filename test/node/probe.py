@@ -72,8 +72,8 @@ class Probe:
             self.node.destroy_client(client)
 
     def values(self) -> dict[str, str]:
-        """The newest diagnostics."""
-        return {item.key: item.value for item in self.statuses[-1].values}
+        """The newest diagnostics; empty before the first."""
+        return {item.key: item.value for status in self.statuses[-1:] for item in status.values}
 
     def pairs(self) -> dict[int, list[Caption]]:
         """Captions by frame_seq, in the order they came."""
