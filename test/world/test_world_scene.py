@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mmser_ros.world.camera import sample_camera
+from mmser_ros.world.footprints import overlap, seen_from, within
+from mmser_ros.world.grammar import CLASSES, COLOURS, SCENES
+from mmser_ros.world.objects import LINEAR, build, colours_of
+from mmser_ros.world.primitives import meshes
+from mmser_ros.world.scene import SPLITS, Graph, sample_graph, sample_view, split_of
+
+
+def test_a_split_is_a_function_of_the_graph() -> None:
+    graph = Graph("room", "blue", "wooden", (("box", "red"),), ())
+    assert graph.key == "97b27d046b685c0f09e9cd5853f66f4fcfa1c983"
+    assert split_of(graph) == split_of(Graph("room", "blue", "wooden", (("box", "red"),), ()))
+
+
+def test_splits_have_their_sizes() -> None:
+    rng = np.random.default_rng(0)
+    graphs = {sample_graph(rng) for _ in range(4000)}
+    shares = [sum(split_of(g) == split for g in graphs) / len(graphs) for split in SPLITS]
+    assert shares == pytest.approx([0.9, 0.05, 0.05], abs=0.02)
+
+
+def test_sampled_views_are_of_their_split_and_repeat() -> None:
+    for split in SPLITS:
+        for number in range(15):
+            scene, camera = sample_view((5, number), split)
+            assert split_of(scene.graph) == split
+            held = sorted((thing.cls, thing.colour) for thing in scene.things)
+            assert tuple(held) == scene.graph.things
+            doors = sorted((door.state, door.colour) for door in scene.doors)
+            assert tuple(doors) == scene.graph.doors
+    again, camera_again = sample_view((5, number), split)
+    assert camera_again == camera
+    for kind, rows in scene.rows.items():
+        np.testing.assert_array_equal(rows, again.rows[kind])
+
+
+def test_nothing_stands_in_something_else_or_at_the_robots_feet() -> None:
+    for number in range(60):
+        scene, camera = sample_view((6, number))
+        assert len(scene.things) + len(scene.doors) <= 4
+        for one, other in combinations(scene.things, 2):
+            assert not overlap(one.footprint, other.footprint)
+        for thing in scene.things:
+            assert not any(overlap(thing.footprint, wall) for wall in scene.building.walls)
+            own = seen_from(thing.footprint, camera.x, camera.y, camera.heading)
+            assert not len(within(own, 0, 0.99, -0.35, 0.35))
+
+
+def test_every_scene_type_and_class_occurs() -> None:
+    rng = np.random.default_rng(1)
+    graphs = [sample_graph(rng) for _ in range(600)]
+    assert {g.scene for g in graphs} == set(SCENES)
+    assert {cls for g in graphs for cls, _ in g.things} == set(CLASSES)
+    assert {colour for g in graphs for _, colour in g.things} == set(COLOURS)
+    assert {state for g in graphs for state, _ in g.doors} == {"open", "closed"}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_footprint_holds_the_whole_thing(cls: str) -> None:
+    rng = np.random.default_rng(2)
+    solids = meshes()
+    for _ in range(5):
+        colours = colours_of(cls)
+        model = build(cls, colours[rng.integers(len(colours))], rng)
+        for kind, rows in model.parts.placed().items():
+            matrices = rows[:, :12].reshape(-1, 3, 4)
+            corners = np.unique(solids[kind][:, :3], axis=0)
+            points = corners @ matrices[:, :, :3].transpose(0, 2, 1) + matrices[:, None, :, 3]
+            flat = points.reshape(-1, 3)
+            edge = np.roll(model.footprint, -1, 0) - model.footprint
+            outward = np.stack([edge[:, 1], -edge[:, 0]], 1)
+            outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+            beyond = (flat[:, None, :2] - model.footprint) * outward
+            assert beyond.sum(-1).max() < 0.06
+            assert flat[:, 2].min() > -0.02
+            assert flat[:, 2].max() < model.height + 0.13
+
+
+def test_colours_are_far_apart() -> None:
+    shown = {c: (np.array(LINEAR[c]) * 0.8) ** (1 / 2.2) for c in COLOURS}
+    for one, other in combinations(COLOURS, 2):
+        assert np.linalg.norm(shown[one] - shown[other]) > 0.2, (one, other)
+
+
+def test_no_mounting_is_borderline() -> None:
+    rng = np.random.default_rng(3)
+    fine = 0
+    for _ in range(300):
+        camera = sample_camera(rng)
+        down = camera.vfov / 2 - camera.pitch
+        nearest = camera.z / math.tan(down) if down > 0 else math.inf
+        assert nearest <= 0.9 or nearest >= 1.9
+        assert 0.35 <= camera.z <= 1.35
+        assert 60 <= math.degrees(camera.hfov) <= 80
+        fine += nearest <= 0.9
+    assert 0.82 < fine / 300 < 0.95
