@@ -34,8 +34,8 @@ from mmser_ros.node.worker import Arrival, Captions, Goal, Worker, describe
 from mmser_ros.types import Frame
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-STOP_TIMEOUT = 1.0
-"""Seconds that a frame at hand is waited for when the node ends."""
+STOP_TIMEOUT = 0.7
+"""Seconds that a frame at hand is waited for when the node stops."""
 
 
 def load_captioner(settings: Settings) -> Captions:
@@ -170,7 +170,8 @@ class CaptionerNode(LifecycleNode):
         """Take everything down that configure set up; whether the worker has ended."""
         self._unsubscribe()
         if self._worker is not None:
-            self._ended = self._worker.stop(STOP_TIMEOUT)
+            # A model that is being loaded cannot be told to stop; it frees itself once it is.
+            self._ended = self._worker.stop(STOP_TIMEOUT if self._worker.loaded else 0.0)
             self._worker = None
         if self._outlet is not None:
             self._outlet.close()

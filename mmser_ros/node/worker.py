@@ -141,6 +141,11 @@ class Worker:
         return True
 
     @property
+    def loaded(self) -> bool:
+        """Whether loading is over, well or badly."""
+        return self._loaded.is_set()
+
+    @property
     def captioner(self) -> Captions | None:
         """The loaded model, to ask what it is; only the worker may use it."""
         return self._captioner

@@ -72,7 +72,7 @@ def main(rate: float, transport: str, count: int, broken: int, first: int) -> No
     time.sleep(0.2)
     for _ in range(broken):
         publisher.publish(rubbish(transport))
-        time.sleep(0.001)
+        time.sleep(0.004)
     number = 0
     due = time.monotonic()
     while rclpy.ok() and (count == 0 or number < count):
