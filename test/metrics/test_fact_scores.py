@@ -137,7 +137,8 @@ def test_captions_and_truths_must_pair_up() -> None:
 def test_facts_are_compared_one_by_one() -> None:
     said = (
         "a corridor with white walls and a tiled floor . a blue chair close ahead . "
-        "a green sign far left . a red ball far left . the path is blocked by a chair , left free ."
+        "a green sign far left . a red ball far left . "
+        "the path is blocked by a chair , left free ."
     )
     facts = truth(CHAIR, DOOR, path=Path(BLOCKED, "box", "left"), optional=(BALL,))
     found = [(f.kind, f.subject, f.verdict) for f in compare(said, facts)]
