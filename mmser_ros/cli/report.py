@@ -6,7 +6,7 @@ import base64
 import difflib
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -53,13 +53,15 @@ class Shown:
 def write(path: Path, frames: Sequence[Shown], numbers: Numbers, facts: dict[str, str]) -> None:
     """Write the page. ``facts`` are lines about what ran."""
     folder = Path(__file__).parent
+    chosen = {frame.number for frame in _one_a_second(frames)}
     coarse = [(f.seconds, f.coarse.latency) for f in frames if f.coarse]
     refined = [(f.seconds, f.refined.latency) for f in frames if f.refined]
     page = Template((folder / "report.html").read_text(encoding="utf-8")).substitute(
         tiles="\n".join(_tile(*tile) for tile in numbers.tiles()),
         chart=latency_chart([Series("coarse", coarse), Series("refined", refined)]),
-        frames="\n".join(_card(frame) for frame in frames),
-        count=len(frames),
+        some="\n".join(_card(frame) for frame in frames if frame.number in chosen),
+        rest="\n".join(_card(frame) for frame in frames if frame.number not in chosen),
+        others=len(frames) - len(chosen),
         facts="\n".join(
             f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>"
             for name, value in facts.items()
@@ -68,6 +70,14 @@ def write(path: Path, frames: Sequence[Shown], numbers: Numbers, facts: dict[str
     partial = path.with_name(path.name + ".partial")
     partial.write_text(page, encoding="utf-8")
     partial.replace(path)
+
+
+def _one_a_second(frames: Sequence[Shown]) -> Iterator[Shown]:
+    due = -math.inf
+    for frame in frames:
+        if frame.seconds >= due:
+            due = frame.seconds + 1 - 1e-6
+            yield frame
 
 
 def _tile(value: str, name: str, note: str) -> str:
@@ -88,7 +98,7 @@ def _card(frame: Shown) -> str:
     if frame.truth is not None:
         said.append(_truth(frame.truth, frame.faults or ()))
     return (
-        f'<article id="f{frame.number}"><figure>'
+        f'<article data-frame="{frame.number}"><figure>'
         f'<img alt="frame {frame.number}" width="640" height="480" decoding="async" '
         f'src="data:image/jpeg;base64,{data}">'
         f"<figcaption>frame {frame.number} · {frame.seconds:.1f} s</figcaption></figure>"

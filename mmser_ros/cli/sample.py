@@ -93,6 +93,6 @@ def _shots(args: argparse.Namespace) -> Iterator[Shot]:
             raise Failure(f"--drives: '{part}' is not KIND:SEED, with KIND of {kinds}.", USAGE)
         whole = plan(int(seed), PLANNED, args.fps, kind, WIDTH, HEIGHT)
         drive = thinned(dataclasses.replace(whole, cameras=whole.cameras[:count]), renderer)
-        for shot in film(drive, renderer):
+        for shot in film(drive, renderer, lens=False):
             yield dataclasses.replace(shot, stamp_ns=begin + shot.stamp_ns)
         begin += round(count * 1e9 / args.fps)
