@@ -45,8 +45,8 @@ class Decode(Protocol):
 def choose(logits: Floats) -> tuple[int, float]:
     """The most probable token (the lowest id of equals) of logits (V,), and its probability."""
     token = int(logits.argmax())
-    best = np.float64(logits[token])
-    return token, float(1 / np.exp(logits - best).sum())
+    above = logits.astype(np.float64) - float(logits[token])
+    return token, float(1 / np.exp(above).sum())
 
 
 def decode(

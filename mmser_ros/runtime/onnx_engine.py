@@ -162,7 +162,7 @@ def open_session(
     options.add_external_initializers(list(needed), values)
     path = graph.path(folder)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's own exceptions have no common base but this
         raise EngineError(f"ONNX Runtime cannot open {path}: {error}") from error
 
