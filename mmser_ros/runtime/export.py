@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mmser_ros.model import checkpoint
 from mmser_ros.model.config import BadModel, ModelConfig
-from mmser_ros.model.mmser import MmSer
+from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.runtime import graphs
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.graphs import Graph, Shapes
@@ -36,7 +36,8 @@ except ImportError as error:
         f"Writing graphs needs onnx and onnxscript ({error}): pip install onnx onnxscript"
     ) from error
 
-OPSET = 18
+OPSET, IR_VERSION = 18, 8
+"""Of one age (ONNX 1.13), so that runtimes which know the one can read the other."""
 LARGEST_CONSTANT = 64
 """Values that a constant of a graph may hold; anything larger must be known by its name."""
 
@@ -64,11 +65,10 @@ class _Glance(nn.Module):
 class _Sharpen(nn.Module):
     def __init__(self, model: MmSer) -> None:
         super().__init__()
-        self.ser = model.ser
+        self.connector, self.ser = model.connector, model.ser
 
     def forward(self, levels: Tensor, details: Tensor, places: Tensor, draft: Tensor) -> Tensor:
-        prefix: Tensor = self.ser(levels, details, places, draft)
-        return prefix
+        return sharpened(self, levels, details, places, draft)
 
 
 class _Decode(nn.Module):
@@ -223,6 +223,7 @@ def _without_weights(proto: Any, weights: set[str]) -> tuple[Any, Shapes]:
             tensor.external_data.add(key="location", value=WEIGHTS)
         if tensor.name in used:
             graph.initializer.append(tensor)
+    proto.ir_version = IR_VERSION
     _forget_the_making(proto)
     return proto, parameters
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmser_ros.model import checkpoint
+from mmser_ros.model.mmser import sharpened
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
 from mmser_ros.runtime.weights import digest
 
@@ -68,13 +69,13 @@ class TorchEngine:
         self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
     ) -> Tensor:
         """Levels of frame and details, and a draft -> prefix (1, N, D)."""
-        prefix: Tensor = self._model.ser(
+        return sharpened(
+            self._model,
             levels.tokens,
             details.tokens[None],
             self._tensor(places)[None],
             self._embed(draft)[None],
         )
-        return prefix
 
     @torch.inference_mode()
     def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:

@@ -51,8 +51,8 @@ def sharpened(engine: Engine, config: ModelConfig, seed: int, ids: tuple[int, ..
 def test_engines_see_the_same(engines, config):
     for seed in range(5):
         seen = {name: e.encode(pixels(config, seed, 3)) for name, e in engines.items()}
-        assert np.allclose(seen["torch"].tokens, seen["onnx"].tokens, atol=2e-5)
-        assert np.allclose(seen["torch"].pooled, seen["onnx"].pooled, atol=2e-5)
+        assert np.allclose(seen["torch"].tokens, seen["onnx"].tokens, atol=1e-4)
+        assert np.allclose(seen["torch"].pooled, seen["onnx"].pooled, atol=1e-4)
         assert seen["onnx"].pooled.shape == (3, config.vision.width)
 
 
@@ -60,7 +60,7 @@ def test_engines_see_the_same(engines, config):
 def test_engines_sharpen_the_same(engines, config, ids):
     found = {name: np.asarray(sharpened(e, config, 3, ids)) for name, e in engines.items()}
     assert found["onnx"].shape == (1, config.visual_tokens, config.decoder.width)
-    assert np.allclose(found["torch"], found["onnx"], atol=2e-5)
+    assert np.allclose(found["torch"], found["onnx"], atol=1e-4)
 
 
 def test_model_without_details_is_sharpened_too(engines, config):
@@ -69,7 +69,7 @@ def test_model_without_details_is_sharpened_too(engines, config):
         nothing = engine.encode(pixels(config, 0, 0))
         whole = engine.encode(pixels(config, 1))
         found.append(engine.sharpen(whole, nothing, np.zeros((0, 4), np.float32), (7, 8)))
-    assert np.allclose(*map(np.asarray, found), atol=2e-5)
+    assert np.allclose(*map(np.asarray, found), atol=1e-4)
 
 
 def test_engines_give_the_same_logits_however_the_sequence_is_cut(engines, config):
