@@ -111,9 +111,9 @@ class CaptionerNode(LifecycleNode):
             sentence = f"The captioner could not be configured: {describe(error)}"
             self.get_logger().error(sentence)
             self._release()
-            self._health.configured(sentence)
+            self._health.down(sentence)
             return FAILURE
-        self._health.configured()
+        self._health.up()
         self._announce()
         self.get_logger().info(f"Ready: {self._engine}.")
         return SUCCESS
@@ -132,7 +132,9 @@ class CaptionerNode(LifecycleNode):
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         except Exception as error:  # noqa: BLE001 - logged, activate can be retried
-            self.get_logger().error(f"Cannot subscribe to {self._input.topic}: {error}")
+            sentence = f"The captioner cannot subscribe to {self._input.topic}: {error}"
+            self.get_logger().error(sentence)
+            self._health.down(sentence)
             return FAILURE
         self.get_logger().info(f"Captioning {self._input.topic}.")
         return super().on_activate(state)
@@ -217,7 +219,8 @@ class CaptionerNode(LifecycleNode):
                 once=True,
             )
         self._newest = frame
-        self._mailbox.put(Arrival(frame, arrived))
+        if self._mailbox.put(Arrival(frame, arrived)):
+            self._health.replaced()
 
     def _newest_frame(self) -> Frame:
         if self._newest is None:
@@ -277,7 +280,6 @@ class CaptionerNode(LifecycleNode):
             state=self._state(),
             engine=self._engine,
             topic=self._input.topic,
-            replaced=self._mailbox.replaced,
             caption_age=self._outlet.caption_age if self._outlet is not None else math.nan,
             image_timeout=self._settings.image_timeout,
             hint=self._input.hint(),
@@ -303,6 +305,7 @@ def main(
         epilog="Everything is set in the ROS way: --ros-args -p refine:=never -r image:=/camera/"
         "image_raw. config/captioner.yaml lists and explains every parameter.",
     ).parse_args(remove_ros_args(arguments)[1:])
+    wake = process.signalled()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = CaptionerNode(load=load)
@@ -310,7 +313,7 @@ def main(
         print(f"captioner: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    code = process.run(node, node)
+    code = process.run(node, node, wake)
     if not node.close():
         process.leave(code)
     return code

@@ -48,8 +48,6 @@ class Situation:
     """What runs, in words; empty when nothing is loaded."""
     topic: str
     """Image topic, fully qualified."""
-    replaced: int
-    """Frames replaced in the mailbox."""
     caption_age: float
     """Seconds since the stamp of the last caption; NaN when unknown."""
     image_timeout: float
@@ -64,15 +62,15 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._configure_error = ""
         self.reset()
 
     def reset(self) -> None:
         """Begin to count anew, at activation."""
         with self._lock:
+            self._down = ""
             self._began = self._clock()
             self._counts = dict.fromkeys(
-                ("received", "too old", "rejected", "skipped", "failed", "goals"), 0
+                ("received", "replaced", "too old", "rejected", "skipped", "failed", "goals"), 0
             )
             self._last_frame = self._began
             self._rejection, self._rejected_at = "", float("-inf")
@@ -88,6 +86,11 @@ class Health:
             self._counts["received"] += 1
             self._last_frame = self._clock()
             return self._last_frame
+
+    def replaced(self) -> None:
+        """A frame was replaced by a newer one before it was looked at."""
+        with self._lock:
+            self._counts["replaced"] += 1
 
     def rejected(self, reason: Exception) -> None:
         """An image could not be used."""
@@ -126,10 +129,15 @@ class Health:
             if stage is Stage.COARSE:
                 self._looks.append(self._clock())
 
-    def configured(self, error: str = "") -> None:
-        """The model was loaded, or could not be, and why."""
+    def down(self, reason: str) -> None:
+        """The node could not be configured or activated."""
         with self._lock:
-            self._configure_error = error
+            self._down = reason
+
+    def up(self) -> None:
+        """The node is configured."""
+        with self._lock:
+            self._down = ""
 
     def report(self, now: Situation) -> Report:
         """The state of things, in the order of severity."""
@@ -138,8 +146,8 @@ class Health:
             return Report(level, message, self._values(now))
 
     def _verdict(self, now: Situation) -> tuple[Level, str]:
-        if self._configure_error:
-            return Level.ERROR, self._configure_error
+        if self._down:
+            return Level.ERROR, self._down
         if now.state != "active":
             return Level.WARN, f"No captions: the captioner is {now.state}."
         if self._failing:
@@ -172,7 +180,7 @@ class Health:
             "engine": now.engine,
             "image topic": now.topic,
             "frames received": str(self._counts["received"]),
-            "frames replaced": str(now.replaced),
+            "frames replaced": str(self._counts["replaced"]),
             "frames too old": str(self._counts["too old"]),
             "frames rejected": str(self._counts["rejected"]),
             "last rejection": self._rejection,

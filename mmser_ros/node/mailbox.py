@@ -1,7 +1,7 @@
 """Where frames and goals wait for the one thread that captions.
 
-Frames have one slot: robots want the newest, so a new frame replaces the waiting one and the
-replaced one is counted. Goals are questions that somebody waits to have answered: they keep
+Frames have one slot: robots want the newest, so a new frame replaces the waiting one, and `put`
+says so, to have it counted. Goals are questions that somebody waits to have answered: they keep
 their order, a few may wait, and they take turns with the frames.
 """
 
@@ -25,7 +25,6 @@ class Mailbox(Generic[F, G]):
         self._goals: deque[G] = deque()
         self._goal_was_last = False
         self._closed = False
-        self._replaced = 0
         self._changed = threading.Condition()
 
     def put(self, frame: F) -> bool:
@@ -34,7 +33,6 @@ class Mailbox(Generic[F, G]):
             if self._closed:
                 return False
             replaced = self._frame is not None
-            self._replaced += replaced
             self._frame = frame
             self._changed.notify()
             return replaced
@@ -101,9 +99,3 @@ class Mailbox(Generic[F, G]):
         """Whether a newer frame waits."""
         with self._changed:
             return self._frame is not None
-
-    @property
-    def replaced(self) -> int:
-        """Frames that a newer one replaced before they were looked at."""
-        with self._changed:
-            return self._replaced

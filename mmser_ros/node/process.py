@@ -33,11 +33,16 @@ class Ending(Protocol):
         ...
 
 
-def run(node: Node, ending: Ending) -> int:
-    """Spin until a signal comes or the context goes down; the exit code. Main thread only."""
+def signalled() -> threading.Event:
+    """What SIGINT and SIGTERM set from now on. Main thread only."""
     wake = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wake.set())
+    return wake
+
+
+def run(node: Node, ending: Ending, wake: threading.Event) -> int:
+    """Spin until ``wake`` is set or the context goes down; the exit code."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     crashed = True

@@ -13,7 +13,6 @@ ACTIVE = Situation(
     state="active",
     engine="nano on fake",
     topic="/camera/image_raw",
-    replaced=3,
     caption_age=0.25,
     image_timeout=2.0,
     hint="Nobody publishes it.",
@@ -62,11 +61,11 @@ def test_a_failed_frame_is_an_error_until_one_succeeds() -> None:
 
 def test_a_failed_configuration_is_an_error_until_it_succeeds() -> None:
     state, _ = health()
-    state.configured("There is no model 'nono'.")
+    state.down("There is no model 'nono'.")
     idle = dataclasses.replace(ACTIVE, state="unconfigured")
     assert state.report(idle).level is Level.ERROR
     assert state.report(idle).message == "There is no model 'nono'."
-    state.configured()
+    state.up()
     assert state.report(ACTIVE).level is Level.OK
 
 
@@ -103,6 +102,8 @@ def test_every_count_and_latency_is_reported() -> None:
         state.received()
         state.captioned(Stage.COARSE, 0.001 * (index + 1))
     state.captioned(Stage.REFINED, 0.5)
+    for _ in range(3):
+        state.replaced()
     state.skipped()
     state.goal()
     values = state.report(ACTIVE).values

@@ -8,7 +8,7 @@ import time
 from mmser_ros.node.mailbox import Mailbox
 
 
-def test_newest_frame_replaces_the_waiting_one_and_is_counted() -> None:
+def test_newest_frame_replaces_the_waiting_one_and_says_so() -> None:
     box: Mailbox[int, str] = Mailbox()
     assert box.put(1) is False
     assert box.put(2) is True
@@ -16,7 +16,6 @@ def test_newest_frame_replaces_the_waiting_one_and_is_counted() -> None:
     assert box.waiting
     assert box.take(0) == 3
     assert not box.waiting
-    assert box.replaced == 2
     assert box.take(0) is None
 
 
@@ -89,14 +88,14 @@ def test_close_wakes_the_taker_and_hands_back_unanswered_goals() -> None:
 def test_every_frame_of_many_threads_is_taken_or_counted() -> None:
     box: Mailbox[int, str] = Mailbox()
     frames, writers, taken = 2000, 3, 0
+    replaced: list[int] = []
 
     def write() -> None:
-        for frame in range(frames):
-            box.put(frame)
+        replaced.append(sum(box.put(frame) for frame in range(frames)))
 
     threads = [threading.Thread(target=write) for _ in range(writers)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads) or box.waiting:
         taken += box.take(0.001) is not None
-    assert taken + box.replaced == frames * writers
+    assert taken + sum(replaced) == frames * writers

@@ -82,7 +82,7 @@ class Rig:
         self.box.put(Arrival(frame(sequence), time.monotonic()))
 
     def values(self) -> Any:
-        return self.health.report(Situation("active", "", "", 0, math.nan, 9.0)).values
+        return self.health.report(Situation("active", "", "", math.nan, 9.0)).values
 
 
 @contextmanager
