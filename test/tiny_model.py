@@ -52,7 +52,7 @@ def build(folder: Path, words: str = WORDS) -> None:
     from mmser_ros.runtime.export import export
 
     with torch.random.fork_rng():
-        torch.manual_seed(7)
+        torch.manual_seed(10)
         model = MmSer(tiny_config(words)).eval()
         for name, value in model.state_dict().items():
             if name.endswith("running_mean"):

@@ -55,7 +55,7 @@ class Place(nn.Module):
 
 
 class SerConnector(nn.Module):
-    """Self-attention over the draft and every visual token; returns the frame's, sharpened.
+    """Self-attention over the draft and every visual token; what it adds to the frame's.
 
     The paper's multi-level self-refinement connector (MM-SeR, section 4), with the details of
     the frame (crops of it at higher resolution) as further visual tokens.
@@ -83,6 +83,8 @@ class SerConnector(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, config.decoder.width)
+        nn.init.normal_(self.out.weight, std=0.002)  # at first, nearly the glance's prefix
+        nn.init.zeros_(self.out.bias)
         self.register_buffer("whole", torch.tensor([0.0, 0.0, 1.0, 1.0]), persistent=False)
 
     def forward(
@@ -96,7 +98,7 @@ class SerConnector(nn.Module):
         """Fuse a draft with the levels of frame and details.
 
         levels (B, m, N, d), details (B, K, m, N, d), places (B, K, 4), draft embeddings
-        (B, T, D), valid (B, T) False for padding -> sharpened visual tokens (B, N, D).
+        (B, T, D), valid (B, T) False for padding -> what sharpens the glance's prefix (B, N, D).
         K and T may be 0.
         """
         batch, tokens = levels.shape[0], levels.shape[2]

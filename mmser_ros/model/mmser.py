@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Protocol
+
+from torch import Tensor, nn
 
 from mmser_ros.model.config import ModelConfig
 from mmser_ros.model.connectors import GlanceConnector, SerConnector
 from mmser_ros.model.decoder import Decoder
 from mmser_ros.model.vision import VisionEncoder
+
+
+class Connectors(Protocol):
+    """Whatever holds both connectors: the model, or an exported part of it."""
+
+    connector: GlanceConnector
+    ser: SerConnector
+
+
+def sharpened(
+    parts: Connectors,
+    levels: Tensor,
+    details: Tensor,
+    places: Tensor,
+    draft: Tensor,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """The prefix of the second look: that of the glance, and what the SeR-Connector adds to it.
+
+    Shapes as in ``SerConnector.forward``; -> (B, N, D). Starting from the glance's prefix, the
+    second look begins training as good as the first.
+    """
+    return parts.connector(levels[:, -1]) + parts.ser(levels, details, places, draft, valid)
 
 
 class MmSer(nn.Module):

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmser_ros.model.mmser import MmSer
+from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples, mirrored, normalised
 from mmser_ros.train.drafts import perturb, random_facts
@@ -208,7 +208,7 @@ class Trainer:
         with torch.autocast("cpu", dtype=BF16):
             levels, details, places = features.all(rows)
             said = model.decoder.embed(ids)
-            prefix = model.ser(levels, details, places, said, valid)
+            prefix = sharpened(model, levels, details, places, said, valid)
             loss = caption_loss(model.decoder, prefix, text, targets)
             dense = self.sharp.patch_loss(prefix, torch.from_numpy(frames.patches[rows]).long())
             dense = dense + 0.3 * self.sharp.frame_loss(
