@@ -99,7 +99,7 @@ class BagCopy:
         storage = target.suffix if self._one_file else source.bag.storage
         self._work = target.absolute().parent / f".{target.name}.partial"
         self._types = caption_types()
-        self._copies: dict[Connection, Connection] = {}
+        self._copies: dict[tuple[str, str], Connection] = {}
         shutil.rmtree(self._work, ignore_errors=True)
         self._writer = Writer(
             self._work / (target.stem if self._one_file else target.name),
@@ -153,10 +153,11 @@ class BagCopy:
                 raise self._failure(error) from error
 
     def _copy(self, item: Connection, received: int, raw: bytes) -> None:
-        if item not in self._copies:
+        copy = self._copies.get((item.topic, item.msgtype))
+        if copy is None:
             return
         try:
-            self._writer.write(self._copies[item], received, raw)
+            self._writer.write(copy, received, raw)
         except TROUBLE as error:
             raise self._failure(error) from error
 
@@ -167,7 +168,7 @@ class BagCopy:
             self.left_out.append(f"{item.topic} ({item.msgtype})")
             return
         profiles = item.ext.offered_qos_profiles if isinstance(item.ext, Rosbag2) else []
-        self._copies[item] = self._writer.add_connection(
+        self._copies[item.topic, item.msgtype] = self._writer.add_connection(
             item.topic, item.msgtype, typestore=store, offered_qos_profiles=profiles
         )
 

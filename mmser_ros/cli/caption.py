@@ -146,13 +146,15 @@ def _caption(captioner: Captioner, source: Source, refine: bool, sinks: list[Sin
     from mmser_ros.cli.frames import Unreadable
 
     tally = _Tally()
+    told = 0
     hidden = not sys.stderr.isatty()
     with tqdm(total=source.total, unit=" frames", disable=hidden, file=sys.stderr) as bar:
         for item in source.frames():
             bar.update()
             if isinstance(item, Unreadable):
                 tally.unreadable += item.frames
-                if tally.unreadable <= TOLD:
+                told += 1
+                if told <= TOLD:
                     what = f"frame {item.sequence} of {item.source}"
                     tqdm.write(f"mmser: {what} is unreadable: {item.reason}", file=sys.stderr)
                 continue

@@ -5,6 +5,7 @@ Every source gives its frames in order, and says of each unreadable one why.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,6 +143,8 @@ class Video:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.troubles: list[str] = []
+        # Damage is told by us, frame by frame.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         capture = cv2.VideoCapture(str(path))
         opened = capture.isOpened()
         self._claimed = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if opened else 0

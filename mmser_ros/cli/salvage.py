@@ -152,6 +152,8 @@ def _sqlite(file: Path) -> Iterator[Message]:
     how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     database = sqlite3.connect(f"file:{quote(str(file.absolute()))}?{how}", uri=True)
     try:
+        # Otherwise a file that is shorter than its header says is refused as a whole.
+        database.execute("PRAGMA writable_schema = ON")
         connections = {
             key: Connection(
                 key, topic, kind, _NO_DEFINITION, "", 0, ConnectionExtRosbag2(form, []), None

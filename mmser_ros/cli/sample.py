@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=float, default=24.0, help="in all (default %(default)s)")
     parser.add_argument("--fps", type=float, default=8.0, help="default %(default)s")
-    parser.add_argument("--quality", type=int, default=80, help="of the JPEGs (default 80)")
+    parser.add_argument("--quality", type=int, default=75, help="of the JPEGs (default 75)")
     parser.add_argument(
         "--drives",
         metavar="KIND:SEED",
