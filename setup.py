@@ -108,7 +108,10 @@ def build_environment() -> dict[str, str]:
         for prefix in sourced
         for folder in (f"lib/{python}/site-packages", f"local/lib/{python}/dist-packages")
     ]
+    # The tools of a virtual environment that was not activated; pip finds its own before these.
+    tools = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     return os.environ | {
+        "PATH": tools,
         "AMENT_PREFIX_PATH": joined,
         "CMAKE_PREFIX_PATH": joined,
         "LD_LIBRARY_PATH": _joined(libraries, "LD_LIBRARY_PATH"),
