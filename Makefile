@@ -9,11 +9,12 @@ export AMENT_PREFIX_PATH := $(abspath $(VENV)):$(AMENT_PREFIX_PATH)
 export LD_LIBRARY_PATH := $(abspath $(VENV))/lib:$(LD_LIBRARY_PATH)
 endif
 
-.PHONY: help demo test develop clean
+.PHONY: help demo test bench develop clean
 
 help:
 	@echo "make demo     play a recorded drive into the node and write demo/report.html"
 	@echo "make test     lint, type-check and test everything"
+	@echo "make bench    measure latency and decoder calls of the built-in model"
 	@echo "make develop  make $(VENV) ready to work in: an editable install with the tools"
 	@echo "make clean    remove what these commands made"
 
@@ -23,6 +24,9 @@ demo:
 
 test: develop
 	@scripts/check.sh
+
+bench: develop
+	@set -e; for benchmark in benchmarks/*.py; do $(VENV)/bin/python $$benchmark; done
 
 develop:
 	@scripts/setup.sh test
