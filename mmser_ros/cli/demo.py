@@ -8,6 +8,8 @@ what comes in; OUT/report.html has every frame with its captions, and works offl
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -43,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise Failure(f"--{name} is {value}; it must be more than 0.", USAGE)
+    # The other processes are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     begin = time.monotonic()
     model = find_model(args.model)
     recording = Recording.load(args.bag, args.topic, args.frames, args.seconds)

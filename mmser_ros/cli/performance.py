@@ -91,10 +91,13 @@ class _Child:
     process: subprocess.Popen[bytes]
     log: Path
 
+    may_end: bool = False
+    """Whether it ends by itself when it is done."""
+
     def check(self) -> None:
         """Raise Failure if it has died."""
         code = self.process.poll()
-        if code not in (None, 0):
+        if code is not None and not (code == 0 and self.may_end):
             raise Failure(f"The {self.name} died (exit code {code}). {self.last_words()}")
 
     def last_words(self) -> str:
@@ -156,7 +159,7 @@ def _camera(recording: Recording, folder: Path, rate: float) -> Iterator[_Camera
         log.open("wb") as stream,
         _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream)) as process,
     ):
-        camera = _Camera("camera", process, log)
+        camera = _Camera("camera", process, log, may_end=True)
         reader = threading.Thread(target=camera.follow, daemon=True)
         reader.start()
         yield camera
@@ -178,6 +181,8 @@ def _announced(listener: Listener, node: _Child) -> Announcement:
     deadline = time.monotonic() + READY
     while listener.announcement is None:
         node.check()
+        if listener.problem:
+            raise Failure(f"The node reports: {listener.problem}")
         if time.monotonic() > deadline:
             raise Failure(f"The node was not ready after {READY:g} s. {node.last_words()}")
         listener.listen(0.1)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -64,6 +64,8 @@ class Listener:
     """None until the captioner is configured."""
     diagnostics: dict[str, str]
     """The last values that it published, by name."""
+    problem: str = ""
+    """Its diagnostics' message while they report an error."""
 
     def __init__(self) -> None:
         self.diagnostics = {}
@@ -148,3 +150,5 @@ class Listener:
     def _on_diagnostics(self, msg: Any) -> None:
         for status in msg.status:
             self.diagnostics = {item.key: item.value for item in status.values}
+            broken = status.level >= DiagnosticStatus.ERROR
+            self.problem = status.message if broken else ""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,7 +48,7 @@ def test_the_sample_is_captioned_by_the_built_in_model(repository: Path, tmp_pat
     assert "of the facts are right" in (tmp_path / "report.html").read_text()
 
 
-def test_a_node_that_dies_fails_the_demo_with_its_last_words(tmp_path: Path) -> None:
+def test_a_node_that_cannot_load_its_model_fails_the_demo(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{")
@@ -54,6 +57,48 @@ def test_a_node_that_dies_fails_the_demo_with_its_last_words(tmp_path: Path) -> 
     assert ended.returncode == 1
     assert "config.json" in ended.stderr and "Traceback" not in ended.stderr
     assert not (tmp_path / "demo" / "report.html").exists()
+
+
+def processes_of(parent: int) -> dict[str, int]:
+    """The node and the camera among the children of a process, by Linux's /proc."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            status = (folder / "status").read_text()
+        except OSError:
+            continue
+        if f"PPid:\t{parent}\n" in status:
+            for name, sign in (("node", "mmser_ros.node.captioner_node"), ("camera", "play")):
+                if sign in words:
+                    found[name] = int(folder.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
+@pytest.mark.parametrize("killed", ["node", "camera", "demo"])
+def test_no_process_outlives_another(tiny_model: Path, tmp_path: Path, killed: str) -> None:
+    bag = write_bag(tmp_path / "bag", "mcap", [compressed(n) for n in range(20)])
+    command = [sys.executable, "-m", "mmser_ros.cli", "demo", "--bag", str(bag)]
+    command += ["--model", str(tiny_model), "--out", str(tmp_path / "demo"), "--rate", "0.02"]
+    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while len(found := processes_of(demo.pid)) < 2:
+            assert time.monotonic() < deadline and demo.poll() is None
+            time.sleep(0.1)
+        if killed == "demo":
+            demo.terminate()
+        else:
+            os.kill(found[killed], signal.SIGKILL)
+        _, said = demo.communicate(timeout=30)
+    finally:
+        demo.kill()
+        demo.wait()
+    assert demo.returncode == (143 if killed == "demo" else 1)
+    assert killed == "demo" or f"The {killed} died" in said
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{pid}").exists() for pid in found.values())
 
 
 def test_what_cannot_be_played_is_said_in_a_sentence(
