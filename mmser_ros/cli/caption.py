@@ -82,7 +82,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Caption; 1 if there were unreadable frames."""
+    """Caption; 1 if something could not be read."""
     from mmser_ros.cli.bags import BagFrames
     from mmser_ros.cli.frames import open_source
 
@@ -117,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"mmser: {tally}, {spent:.1f} s.", file=sys.stderr)
-    return UNREADABLE if tally.unreadable or not tally.captioned else OK
+    whole = tally.captioned and not tally.unreadable and not source.troubles
+    return OK if whole else UNREADABLE
 
 
 def load_captioner(args: argparse.Namespace) -> Captioner:

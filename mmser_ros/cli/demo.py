@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rate", type=float, default=1.0, help="speed (default %(default)s)")
     parser.add_argument("--frames", metavar="N", type=int, help="play so many frames only")
-    parser.add_argument("--seconds", type=float, help="play so much of the recording only")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="play so much of the recording only (default %(default)s)",
+    )
     parser.add_argument(
         "--model", default="nano", help="built-in model, or a model folder (default nano)"
     )

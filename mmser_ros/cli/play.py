@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import struct
 import sys
 import time
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"{args.bag} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
     bag = Bag(args.bag)
     topic = image_topic(bag, args.topic)
+    # The default transport loses most images larger than half a megabyte.
+    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
     try:
         from mmser_ros.node.camera import Camera
     except ImportError as error:

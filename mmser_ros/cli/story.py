@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mmser_ros.cli.performance import Performance
     from mmser_ros.node.listener import Heard
 
+PLAIN = {"band": "distance", "free": "free side"}
+"""Kinds of facts whose names say little to a reader."""
+
 
 def tell(path: Path, recording: Recording, performance: Performance) -> Numbers:
     """Write the report of a performance; its numbers."""
@@ -75,7 +78,8 @@ def _fault(fact: Fact) -> str:
         return f"no {fact.said} there"
     if fact.verdict == MISSING:
         return f"{fact.true} not named" if fact.kind == "class" else f"{fact.kind} not said"
-    what = fact.kind if fact.subject in (fact.kind, "scene") else f"{fact.subject}: {fact.kind}"
+    kind = PLAIN.get(fact.kind, fact.kind)
+    what = kind if fact.subject in (fact.kind, "scene") else f"{fact.subject}: {kind}"
     return f"{what} is {fact.true}, not {fact.said}"
 
 

@@ -172,19 +172,27 @@ def test_depth_images_are_refused_with_a_sentence(run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("storage", ["mcap", "db3"])
+def test_a_bag_without_its_metadata_is_whole(run: Run, tmp_path: Path, storage: str) -> None:
+    bag = write_bag(tmp_path / "bag", storage, [compressed(n) for n in range(3)])
+    (bag / "metadata.yaml").unlink()
+    assert run(bag) == 0
+    assert len(run.lines) == 3
+
+
+@pytest.mark.parametrize("storage", ["mcap", "db3"])
 def test_a_truncated_bag_gives_what_is_readable(run: Run, tmp_path: Path, storage: str) -> None:
     # Large enough that half of the file is some of the frames.
     images = [compressed(n, jpeg(n) + bytes(40_000)) for n in range(60)]
     bag = write_bag(tmp_path / "bag", storage, images)
     file = bag / f"bag.{storage}"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert run(bag) == 0
+    assert run(bag) == 1
     count = len(run.lines)
     assert 15 < count < 45
     assert [line["frame_seq"] for line in run.lines] == list(range(count))
     assert "damaged" in run.err
     (bag / "metadata.yaml").unlink()
-    assert run(bag) == 0
+    assert run(bag) == 1
     assert len(run.lines) == count
 
 
@@ -197,7 +205,7 @@ def test_a_damaged_chunk_does_not_hide_the_others(run: Run, tmp_path: Path) -> N
     # A record length that makes no sense.
     data[middle - 200 : middle] = b"\xff" * 200
     file.write_bytes(data)
-    run(bag)
+    assert run(bag) == 1
     assert len(run.lines) >= 25
     stamps = [line["stamp_ns"] for line in run.lines]
     assert len(set(stamps)) == len(stamps)
