@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 BEGIN = 1_700_000_000_000_000_000
@@ -66,9 +68,16 @@ def write_bag(
     images: Sequence[bytes],
     kind: str = "CompressedImage",
     topics: Sequence[str] = (TOPIC,),
+    packed: bool = False,
 ) -> Path:
-    """A bag with these serialised images on each topic, and a note beside each image."""
-    with Writer(folder, version=9, storage_plugin=STORAGE[storage]) as writer:
+    """A bag with these serialised images on each topic, and a note beside each image.
+
+    ``packed``: the chunks of an MCAP file are compressed.
+    """
+    writer = Writer(folder, version=9, storage_plugin=STORAGE[storage])
+    if packed:
+        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    with writer:
         connections = [
             writer.add_connection(topic, f"sensor_msgs/msg/{kind}", typestore=TYPES)
             for topic in topics
@@ -80,6 +89,26 @@ def write_bag(
                 writer.write(connection, received, image)
             writer.write(notes, received + 1000, text(number))
     return folder
+
+
+def write_old_bag(path: Path, topics: dict[str, tuple[str, Sequence[bytes]]]) -> Path:
+    """A .db3 file as Humble writes it: without message definitions, hashes and metadata."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT,"
+            " serialization_format TEXT, offered_qos_profiles TEXT);"
+            "CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER,"
+            " timestamp INTEGER, data BLOB);"
+        )
+        for key, (name, (kind, messages)) in enumerate(topics.items(), 1):
+            database.execute("INSERT INTO topics VALUES (?, ?, ?, 'cdr', '')", (key, name, kind))
+            for number, data in enumerate(messages):
+                row = (key, BEGIN + number * PERIOD, data)
+                database.execute(
+                    "INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)", row
+                )
+        database.commit()
+    return path
 
 
 def write_video(path: Path, count: int) -> Path:

@@ -14,7 +14,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from recordings import BEGIN, PERIOD, TOPIC, compressed, jpeg, picture, raw, write_bag, write_video
+from recordings import (
+    BEGIN,
+    PERIOD,
+    TOPIC,
+    compressed,
+    jpeg,
+    picture,
+    raw,
+    write_bag,
+    write_old_bag,
+    write_video,
+)
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -179,11 +190,17 @@ def test_a_bag_without_its_metadata_is_whole(run: Run, tmp_path: Path, storage: 
     assert len(run.lines) == 3
 
 
-@pytest.mark.parametrize("storage", ["mcap", "db3"])
+def bulky(number: int) -> bytes:
+    """So large, however packed, that half of a file of them is some of them."""
+    noise = np.random.default_rng(number).integers(0, 256, 40_000, np.uint8).tobytes()
+    return compressed(number, jpeg(number) + noise)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "mcap packed", "db3"])
 def test_a_truncated_bag_gives_what_is_readable(run: Run, tmp_path: Path, storage: str) -> None:
-    # Large enough that half of the file is some of the frames.
-    images = [compressed(n, jpeg(n) + bytes(40_000)) for n in range(60)]
-    bag = write_bag(tmp_path / "bag", storage, images)
+    storage, packed = storage.split()[0], storage.endswith("packed")
+    images = [bulky(n) for n in range(60)]
+    bag = write_bag(tmp_path / "bag", storage, images, packed=packed)
     file = bag / f"bag.{storage}"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert run(bag) == 1
@@ -197,7 +214,7 @@ def test_a_truncated_bag_gives_what_is_readable(run: Run, tmp_path: Path, storag
 
 
 def test_a_damaged_chunk_does_not_hide_the_others(run: Run, tmp_path: Path) -> None:
-    images = [compressed(n, jpeg(n) + bytes(40_000)) for n in range(60)]
+    images = [bulky(n) for n in range(60)]
     bag = write_bag(tmp_path / "bag", "mcap", images)
     file = bag / "bag.mcap"
     data = bytearray(file.read_bytes())
@@ -408,6 +425,23 @@ def test_the_type_hash_in_the_copy_is_that_of_ros(
     assert run(bag, "--bag-out", str(tmp_path / "copy")) == 0
     with Reader(tmp_path / "copy") as reader:
         assert [c.digest for c in reader.connections if c.topic == "/caption"] == [real]
+
+
+def test_a_bag_of_humble_is_copied_without_what_nobody_defines(
+    run: Run, tmp_path: Path, repository: Path
+) -> None:
+    topics = {
+        TOPIC: ("sensor_msgs/msg/CompressedImage", [compressed(n) for n in range(3)]),
+        "/secret": ("acme_msgs/msg/Secret", [b"\0\1\0\0"]),
+    }
+    bag = write_old_bag(tmp_path / "old.db3", topics)
+    copy = tmp_path / "copy.mcap"
+    assert run(bag, "--bag-out", str(copy)) == 0
+    assert len(run.lines) == 3
+    assert "/secret (acme_msgs/msg/Secret)" in run.err
+    assert len(read_captions(copy, repository / "msg" / "Caption.msg")) == 6
+    with Reader(copy) as reader:
+        assert {c.topic: c.msgcount for c in reader.connections} == {TOPIC: 3, "/caption": 6}
 
 
 @pytest.mark.parametrize("suffix", [".mcap", ".db3"])
