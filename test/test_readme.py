@@ -36,9 +36,8 @@ def topic_table() -> list[str]:
     rows = ["| topic | type | | QoS | |", "|---|---|---|---|---|"]
     for topic in TOPICS:
         quality = f"{topic.quality.name}, depth {topic.quality.depth}"
-        rows.append(
-            f"| `{topic.name}` | `{topic.type}` | {topic.direction} | {quality} | {topic.purpose} |"
-        )
+        cells = [f"`{topic.name}`", f"`{topic.type}`", topic.direction, quality, topic.purpose]
+        rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
