@@ -47,7 +47,7 @@ def plan(scale: float = 1.0, seed: int = 0) -> Plan:
         reading=steps(800, 1.5e-3),
         vision=steps(3600, 1.2e-3),
         glance=steps(2100, 1.2e-3),
-        refine=steps(2400, 1.0e-3),
+        refine=steps(2000, 1.0e-3),
         seed=seed,
     )
 
