@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import shutil
+import textwrap
 from collections import OrderedDict
 from typing import TextIO
 
 from mmser_ros.types import Stage
 
 HEAD = f"{'frame':>5}  {'look':<7}  {'latency':>7}  {'age':>7}  caption"
-ROWS = 7
+INDENT = " " * HEAD.index("caption")
+FRAMES = 4
 """Frames in view on a terminal."""
 EVERY = 1.0
 """Seconds between two frames that are told where there is no terminal."""
@@ -34,7 +36,7 @@ class LiveTable:
         row = f"{frame:>5}  {stage.name.lower():<7}  {_ms(latency):>7}  {_ms(age):>7}  {text}"
         if self._live:
             self._frames.setdefault(frame, {})[stage] = row
-            while len(self._frames) > ROWS:
+            while len(self._frames) > FRAMES:
                 self._frames.popitem(last=False)
             self._draw()
             return
@@ -45,14 +47,15 @@ class LiveTable:
             print(row, file=self._stream, flush=True)
 
     def _draw(self) -> None:
-        width = shutil.get_terminal_size().columns
-        lines = []
+        width = max(60, shutil.get_terminal_size().columns)
+        lines: list[str] = []
         for rows in self._frames.values():
             for stage in Stage:
                 row = rows.get(stage, "")
-                lines.append(row if len(row) <= width else row[: width - 1] + "…")
-        up = f"\x1b[{self._drawn}A" if self._drawn else ""
-        self._stream.write(up + "".join(f"\r\x1b[2K{line}\n" for line in lines))
+                lines += textwrap.wrap(row, width, subsequent_indent=INDENT) or [""]
+        # Up to where the last drawing began, and away with it.
+        back = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+        self._stream.write(back + "".join(f"{line}\n" for line in lines))
         self._stream.flush()
         self._drawn = len(lines)
 

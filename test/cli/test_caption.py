@@ -478,3 +478,22 @@ def test_nothing_is_left_of_a_copy_that_failed(run: Run, tmp_path: Path) -> None
 def test_real_camera_frames_are_captioned(run: Run) -> None:
     assert run(Path(REAL)) == 0
     assert len(run.lines) == len(list(Path(REAL).glob("*.png"))) > 0
+
+
+def test_ros_itself_reads_the_captions_of_a_copy(run: Run, tmp_path: Path) -> None:
+    serialization = pytest.importorskip("rclpy.serialization", reason="ROS 2 is not installed")
+    from mmser_ros.msg import Caption
+
+    bag = write_bag(tmp_path / "bag", "mcap", [compressed(n) for n in range(2)])
+    assert run(bag, "--bag-out", str(tmp_path / "copy")) == 0
+    with Reader(tmp_path / "copy") as reader:
+        found = [c for c in reader.connections if c.topic == "/caption"]
+        read = [
+            serialization.deserialize_message(data, Caption)
+            for _, _, data in reader.messages(found)
+        ]
+    assert [m.text for m in read[1::2]] == [line["refined"] for line in run.lines]
+    assert [m.stage for m in read] == [Caption.STAGE_COARSE, Caption.STAGE_REFINED] * 2
+    assert [m.decoder_calls for m in read[::2]] == [
+        line["decoder_calls"]["coarse"] for line in run.lines
+    ]

@@ -142,15 +142,17 @@ def test_without_a_terminal_one_frame_a_second_is_told() -> None:
     assert "30 ms" in rows[1] and "–" in rows[1] and "refined 10" in rows[4]
 
 
-def test_a_terminal_shows_the_last_frames_in_place() -> None:
+def test_a_terminal_shows_the_last_frames_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
+    monkeypatch.setenv("COLUMNS", "80")
     stream = Terminal()
     table = LiveTable(stream)
     for frame in range(20):
-        table.add(frame, 0.0, Stage.COARSE, 0.03, 0.02, "word " * 100)
-    last = stream.getvalue().split("\x1b[14A")[-1]
-    assert last.count("\n") == 14 and "   19" in last and "   12" not in last
-    assert max(map(len, last.replace("\r\x1b[2K", "").splitlines())) <= 80
+        table.add(frame, 0.0, Stage.COARSE, 0.03, 0.02, "word " * 20)
+    # Four frames of three lines, and an empty line each for the captions still to come.
+    last = stream.getvalue().split("\x1b[16A\r\x1b[J")[-1]
+    assert last.count("\n") == 16 and "   19" in last and "   16" in last and "   15" not in last
+    assert last.count("word") == 80 and max(map(len, last.splitlines())) <= 80
