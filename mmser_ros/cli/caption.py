@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
     source = open_source(args.input, args.topic)
     with contextlib.ExitStack() as stack:
+        if isinstance(source, BagFrames):
+            stack.callback(source.bag.close)
         copy: BagCopy | None = None
         if args.bag_out is not None:
             from mmser_ros.cli.bag_copy import BagCopy

@@ -7,6 +7,7 @@ they are published, so that what listens takes them for live ones, unless --stam
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import struct
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             f"Playing needs ROS 2, and {error.name} is missing. Source a ROS installation, or "
             "install mmser_ros by pip, which brings ROS along."
         ) from error
-    with Camera(topic.topic, topic.msgtype) as camera:
+    with contextlib.closing(bag), Camera(topic.topic, topic.msgtype) as camera:
         if args.wait and not camera.wait(args.wait):
             raise Failure(f"Nobody subscribed to {topic.topic} within {args.wait:g} s.")
         played = 0

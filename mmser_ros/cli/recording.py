@@ -58,7 +58,8 @@ class Recording:
         folder = bag or _sample()
         if not folder.exists() or not is_bag(folder):
             raise Failure(f"{folder} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
-        source = BagFrames(Bag(folder), topic)
+        opened = Bag(folder)
+        source = BagFrames(opened, topic)
         moments: list[Moment] = []
         first: int | None = None
         for item in source.frames():
@@ -72,6 +73,7 @@ class Recording:
             done, jpeg = cv2.imencode(".jpg", item.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
             if done:
                 moments.append(Moment(item.sequence, item.stamp_ns, jpeg.tobytes()))
+        opened.close()
         if not moments:
             raise Failure(f"{folder} has no frame that can be read on {source.connection.topic}.")
         connection = source.connection
