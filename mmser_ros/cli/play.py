@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
                 time.sleep(max(0.0, due - time.monotonic()))
                 recorded = _recorded(raw)
                 stamp = time.time_ns() if args.stamps == "now" else None
-                camera.publish(raw, stamp)
                 if args.json:
                     told = {"frame": number, "stamp_ns": stamp or recorded}
                     print(json.dumps({**told, "recorded_ns": recorded}), flush=True)
+                camera.publish(raw, stamp)
                 played += 1
             if not args.loop or not played:
                 break
