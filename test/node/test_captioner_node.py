@@ -428,7 +428,11 @@ class Client:
 
     def __init__(self, rig: Bench) -> None:
         self.probe = rig.probe
-        self.client = ActionClient(rig.probe.node, DescribeScene, "describe_scene")
+        # In the executor's thread, because rclpy shows it to the executor before it is complete.
+        made = self.probe.executor.create_task(
+            lambda: ActionClient(rig.probe.node, DescribeScene, "describe_scene")
+        )
+        self.client = self.probe.until(lambda: made.done() and made.result())
         self.probe.until(self.client.server_is_ready)
         self.feedback: list[Caption] = []
 
