@@ -41,6 +41,8 @@ LATCHED = Quality("latched", depth=1, reliable=True, latched=True)
 """Of captions and the info: a late joiner gets the last one, and must check its age."""
 RELIABLE = Quality("reliable", depth=10, reliable=True, latched=False)
 """Of diagnostics."""
+VIEWED = Quality("reliable", depth=1, reliable=True, latched=False)
+"""Of the debug image: viewers that ask for reliable get it, and so do the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ DEBUG_IMAGE = Topic(
     "caption/debug_image",
     "sensor_msgs/msg/Image",
     "out",
-    SENSOR,
+    VIEWED,
     "the frame with both captions, drawn only while somebody subscribes",
 )
 CAPTIONER_INFO = Topic(

@@ -1,8 +1,8 @@
 """A camera in a process of its own: camera.py NAME=VALUE ...
 
 rate: images a second; transport: raw or compressed; count: images, then end (0: for ever);
-broken: images of rubbish that come first; first: seconds in the first stamp, which counts on
-by one. Each image is flat: red 200, green 100, blue its number modulo 100.
+broken: images of rubbish that come first, and then all is reliable; first: seconds in the first
+stamp, which counts on by one. Each image is flat: red 200, green 100, blue its number modulo 100.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
 FRAME_ID = "camera_optical"
@@ -65,7 +65,8 @@ def main(rate: float, transport: str, count: int, broken: int, first: int) -> No
         "raw": (Image, "camera/image_raw"),
         "compressed": (CompressedImage, "camera/image_raw/compressed"),
     }[transport]
-    publisher = node.create_publisher(kind, topic, qos_profile_sensor_data)
+    quality = QoSProfile(depth=broken) if broken else qos_profile_sensor_data
+    publisher = node.create_publisher(kind, topic, quality)
     deadline = time.monotonic() + 30
     while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
