@@ -59,7 +59,7 @@ def test_the_committed_drive_is_small_and_whole(repository: Path) -> None:
     frames = check(bag)
     stamps = [message.header.stamp for _, message, _ in read(bag)[IMAGE]]
     seconds = stamps[-1].sec - stamps[0].sec + (stamps[-1].nanosec - stamps[0].nanosec) / 1e9
-    assert 20 <= seconds <= 30 and frames >= 150
+    assert 20 <= seconds <= 30 and frames >= 120
     assert sum(file.stat().st_size for file in bag.iterdir()) <= 5_000_000
 
 
@@ -71,11 +71,9 @@ def test_the_command_makes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str
     except NoRenderer as error:
         pytest.skip(str(error))
     out = tmp_path / "drive"
-    few = ["--seconds", "1", "--fps", "2", "--drives", "corridor:4"]
+    few = ["--seconds", "1", "--fps", "2", "--scenes", "0"]
     assert main(["sample", "--out", str(out), *few]) == 0
     assert check(out) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["drive"]
     assert main(["sample", "--out", str(out), *few]) == 2
     assert "exists" in capsys.readouterr().err
-    assert main(["sample", "--out", str(tmp_path / "x"), "--drives", "moon:1"]) == 2
-    assert "KIND:SEED" in capsys.readouterr().err
