@@ -26,3 +26,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 def repository() -> Path:
     """The source tree."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_frames() -> list[Path]:
+    """Pictures of a real camera: MMSER_REAL_FRAMES names their folder."""
+    beside = REPOSITORY.parent / "shared" / "data" / "tum_freiburg3"
+    folder = Path(os.environ.get("MMSER_REAL_FRAMES", beside))
+    found = sorted(folder.glob("*.png"))
+    if not found:
+        pytest.skip("there are no real camera frames here (MMSER_REAL_FRAMES names a folder)")
+    return found

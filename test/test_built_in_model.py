@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -90,3 +92,18 @@ def test_built_in_model_knows_how_sure_it_is(nano):
     caption = nano.glance(Frame(np.full((480, 640, 3), 120, np.uint8))).caption
     assert 0 <= caption.confidence <= 1 and 0 <= caption.familiarity <= 1
     assert not caption.trusted, "a blank wall of grey is no view of the world"
+
+
+def test_photographs_are_not_trusted(nano: Captioner, real_frames: list[Path]) -> None:
+    for path in real_frames:
+        glance = nano.glance(Frame(np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])))
+        assert not glance.caption.trusted
+        assert not nano.refine(glance).trusted
+
+
+def test_noise_and_darkness_are_not_trusted(nano: Captioner) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    for rgb in (noise, np.zeros_like(noise), np.full_like(noise, 255)):
+        glance = nano.glance(Frame(rgb))
+        assert glance.caption.familiarity < 0.02
+        assert not glance.caption.trusted and not nano.refine(glance).trusted

@@ -31,8 +31,6 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from mmser_ros.cli import main
 
-REAL = os.environ.get("MMSER_REAL_FRAMES", "")
-"""A folder of pictures of a real camera."""
 FIELDS = {
     "source", "stamp_ns", "frame_seq", "frame_id", "coarse", "refined", "coarse_confidence",
     "refined_confidence", "familiarity", "trusted", "changed", "truncated", "decoder_calls",
@@ -474,10 +472,9 @@ def test_nothing_is_left_of_a_copy_that_failed(run: Run, tmp_path: Path) -> None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bag"]
 
 
-@pytest.mark.skipif(not REAL, reason="MMSER_REAL_FRAMES names no folder of camera frames")
-def test_real_camera_frames_are_captioned(run: Run) -> None:
-    assert run(Path(REAL)) == 0
-    assert len(run.lines) == len(list(Path(REAL).glob("*.png"))) > 0
+def test_real_camera_frames_are_captioned(run: Run, real_frames: list[Path]) -> None:
+    assert run(real_frames[0].parent) == 0
+    assert len(run.lines) == len(real_frames)
 
 
 def test_ros_itself_reads_the_captions_of_a_copy(run: Run, tmp_path: Path) -> None:
