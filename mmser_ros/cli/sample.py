@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TRUTH = "truth.jsonl"
 SEED = 1
 SCENES = (2610, 2042, 826, 1235)
-"""Chosen among the test split's scenes for a clear path and things to see."""
+"""Of the test split; chosen for views that the built-in model describes well."""
 PACE = 0.3
 """Metres a second, as a robot goes indoors."""
 
