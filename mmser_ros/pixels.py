@@ -60,13 +60,17 @@ def glance_pixels(canvas: Image, image: ImageConfig) -> Pixels:
 
 def tile_pixels(canvas: Image, image: ImageConfig) -> Pixels:
     """The canvas cut into encoder inputs, row by row: (rows * columns, 3, height, width)."""
+    return _normalised(tiles(canvas, image), image)
+
+
+def tiles(canvas: Image, image: ImageConfig) -> list[Image]:
+    """Views of the canvas, each as large as an encoder input, row by row."""
     height, width = image.height, image.width
-    tiles = [
+    return [
         canvas[row * height : (row + 1) * height, column * width : (column + 1) * width]
         for row in range(image.rows)
         for column in range(image.columns)
     ]
-    return _normalised(tiles, image)
 
 
 def tile_places(image: ImageConfig) -> NDArray[np.float32]:

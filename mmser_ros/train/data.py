@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mmser_ros.model.config import ImageConfig
+from mmser_ros.pixels import resize
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.heads import CLASSES
 from mmser_ros.world import grammar
@@ -60,10 +60,8 @@ class Examples:
 
     def glances(self, indices: Rows) -> NDArray[np.uint8]:
         """Pictures as the glance sees them, (B, H, W, 3)."""
-        size = (self.image.width, self.image.height)
-        return np.stack(
-            [cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in self.canvases(indices)]
-        )
+        height, width = self.image.height, self.image.width
+        return np.stack([resize(canvas, height, width) for canvas in self.canvases(indices)])
 
     def windows(self, indices: Rows, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Labels]:
         """A random cut of each picture, as large as a tile, and its patch labels."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmser_ros.model.mmser import MmSer
-from mmser_ros.pixels import tile_places
+from mmser_ros.pixels import tile_places, tiles
 from mmser_ros.train.data import Examples, normalised
 
 log = logging.getLogger(__name__)
@@ -80,13 +80,5 @@ def compute(model: MmSer, frames: Examples, path: Path, batch: int = 32) -> Feat
 
 def _tiles(frames: Examples, rows: list[int]) -> np.ndarray:
     """Tiles of some frames, frame by frame, row by row: (B K, H, W, 3)."""
-    image = frames.image
-    high, wide = image.height, image.width
-    return np.stack(
-        [
-            canvas[y * high : (y + 1) * high, x * wide : (x + 1) * wide]
-            for canvas in frames.canvases(rows)
-            for y in range(image.rows)
-            for x in range(image.columns)
-        ]
-    )
+    canvases = frames.canvases(rows)
+    return np.stack([tile for canvas in canvases for tile in tiles(canvas, frames.image)])
