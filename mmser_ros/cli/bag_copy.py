@@ -33,6 +33,7 @@ from rosbags.typesys.store import Typestore
 from mmser_ros.cli.bags import BagFrames
 from mmser_ros.cli.failure import USAGE, Failure
 from mmser_ros.folders import places
+from mmser_ros.node.fields import caption_fields
 from mmser_ros.types import Caption, Frame
 
 STORAGES = {
@@ -178,20 +179,8 @@ class BagCopy:
         stamp = types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
         return types[CAPTION_TYPE](
             header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame.frame_id),
-            frame_seq=frame.sequence,
-            stage=int(caption.stage),
-            source_topic=frame.source,
-            text=caption.text,
-            words=list(caption.words),
             word_probabilities=np.array(caption.word_probabilities, np.float32),
-            confidence=caption.confidence,
-            familiarity=caption.familiarity,
-            trusted=caption.trusted,
-            changed=caption.changed,
-            truncated=caption.truncated,
-            inference_time=caption.inference_seconds,
-            age=math.nan,
-            decoder_calls=caption.decoder_calls,
+            **caption_fields(frame, caption, math.nan),
         )
 
     def _abort(self) -> None:

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from mmser_ros.model.config import ModelConfig
 from mmser_ros.msg import Caption as CaptionMessage
 from mmser_ros.msg import CaptionerInfo
+from mmser_ros.node.fields import caption_fields
 from mmser_ros.node.health import Report
 from mmser_ros.runtime.engine import EngineInfo
 from mmser_ros.types import Caption, Frame
@@ -29,20 +30,8 @@ def caption_message(frame: Frame, caption: Caption, age: float) -> CaptionMessag
     """A caption of a frame whose stamp lies ``age`` seconds back (NaN when unknown)."""
     return CaptionMessage(
         header=header(frame),
-        frame_seq=frame.sequence,
-        stage=int(caption.stage),
-        source_topic=frame.source,
-        text=caption.text,
-        words=list(caption.words),
         word_probabilities=array.array("f", caption.word_probabilities),
-        confidence=caption.confidence,
-        familiarity=caption.familiarity,
-        trusted=caption.trusted,
-        changed=caption.changed,
-        truncated=caption.truncated,
-        inference_time=caption.inference_seconds,
-        age=age,
-        decoder_calls=caption.decoder_calls,
+        **caption_fields(frame, caption, age),
     )
 
 
