@@ -26,7 +26,7 @@ test: develop
 	@scripts/check.sh
 
 bench: develop
-	@set -e; for benchmark in benchmarks/*.py; do $(VENV)/bin/python $$benchmark; done
+	@set -e; for name in latency decoder_calls; do $(VENV)/bin/python benchmarks/$$name.py --save; done
 
 develop:
 	@scripts/setup.sh test

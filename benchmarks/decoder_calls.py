@@ -1,18 +1,19 @@
 """How many decoder calls drafts save, and whether they change a token.
 
 Renders held-out scenes and drives, captions each frame with the draft-verified decoder and
-with the plain greedy one, and compares. Last line: one JSON object.
+with the plain greedy one, and compares. Last line: one JSON object; --save keeps it in
+benchmarks/results/decoder_calls.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from record import publish
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.decode import draft, greedy
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--frames", type=int, default=200, help="of each kind")
+    parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
     captioner = Captioner.load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     captioner.warm_up()
@@ -97,7 +99,8 @@ def main() -> None:
         for look, row in looks.items():
             print(f"{kind:8}{look:8}" + "".join(f"{row[column]:>15}" for column in columns))
     info = captioner.info
-    print(json.dumps({"engine": info.backend, "weights": info.weights_hash, **found}))
+    told = {"engine": info.backend, "weights": info.weights_hash}
+    publish("decoder_calls", {**told, **found}, arguments.save)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """What each stage of a glance and of a refinement costs, frame after frame of drives.
 
 Wall time p50 and p95 in milliseconds, for each number of threads; the process's peak memory.
-Last line: one JSON object.
+Last line: one JSON object; --save keeps it in benchmarks/results/latency.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from record import publish
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.types import Caption, Frame
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
     renderer = Renderer(*SIZE)
     shots = (shot for seed in range(DRIVES) for shot in drive(renderer, 950 + seed, SECONDS, FPS))
@@ -66,8 +67,8 @@ def main() -> None:
         rows = (found[threads][stage] for threads in found)
         print(f"{stage:20}" + "".join(f"{row['p50']:16.2f}{row['p95']:8.2f}" for row in rows))
     peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    summary = {"engine": info.backend, "frames": len(frames), "peak_mib": peak, "threads": found}
-    print(json.dumps(summary))
+    told = {"engine": info.backend, "weights": info.weights_hash, "frames": len(frames)}
+    publish("latency", {**told, "peak_mib": peak, "threads": found}, arguments.save)
 
 
 if __name__ == "__main__":
