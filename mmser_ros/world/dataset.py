@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.facts import facts, legible
-from mmser_ros.world.grammar import Facts, Item, Path, caption
+from mmser_ros.world.grammar import MOST_NAMED, Facts, Item, Path, caption
 from mmser_ros.world.lens import through_lens
 from mmser_ros.world.scene import SPLITS, Graph, Scene, sample_view
 
@@ -40,7 +40,6 @@ WIDTH, HEIGHT = 256, 192
 CELL = 4
 """Pixels a cell of the stored object ids."""
 SHARD = 1000
-MOST_NAMED = 4
 _ATTEMPTS = 5
 Rgb = NDArray[np.uint8]
 Ids = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmser_ros.world.building import FIRST_THING, Building
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.doors import DOOR_COLOURS
-from mmser_ros.world.facts import facts
+from mmser_ros.world.facts import NAMED, NAMED_DOOR, facts
 from mmser_ros.world.footprints import (
     Polygon,
     contains,
@@ -24,7 +24,7 @@ from mmser_ros.world.footprints import (
     seen_from,
     within,
 )
-from mmser_ros.world.grammar import CLASSES, DOOR, SCENES, WALLS, Facts
+from mmser_ros.world.grammar import CLASSES, DOOR, MOST_NAMED, SCENES, WALLS, Facts
 from mmser_ros.world.lens import through_lens
 from mmser_ros.world.objects import build, colours_of
 from mmser_ros.world.primitives import Rows, joined, posed
@@ -35,7 +35,8 @@ from mmser_ros.world.scene import FLOORS_OF, LANE, Graph, Scene, Thing, in_front
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer
 
-MOST_NAMED = 4
+RESERVE = 0.75
+"""Things this near to the share from which they are named count in a crowd."""
 RADIUS = 0.42
 """Of the robot, with a margin, metres."""
 _HALT, _WAIT = 1.5, 1.2
@@ -112,7 +113,11 @@ def thinned(drive: Drive, renderer: Renderer) -> Drive:
         for camera in drive.cameras[::3]:
             truth = facts(scene, camera, renderer.identify(scene, camera))
             # Some reserve: what is nearly big enough to be named counts too.
-            nearly = [i for i in truth.optional if i.share > (0.006 if i.cls == DOOR else 0.003)]
+            nearly = [
+                item
+                for item in truth.optional
+                if item.share > RESERVE * (NAMED_DOOR if item.cls == DOOR else NAMED)
+            ]
             shown.append({item.ident for item in (*truth.items, *nearly)})
         crowded = [idents for idents in shown if len(idents) > MOST_NAMED]
         if not crowded:

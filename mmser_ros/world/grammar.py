@@ -44,6 +44,8 @@ FREE = {
     "none": "no free side",
 }
 BLOCKERS = (*CLASSES, DOOR, WALL)
+MOST_NAMED = 4
+"""Most things and doors that a caption names."""
 
 
 @dataclass(frozen=True, slots=True)
