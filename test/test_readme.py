@@ -1,4 +1,4 @@
-"""The README's tables say what the code does."""
+"""The README's tables say what the code does. ``python test/test_readme.py`` writes them."""
 
 from __future__ import annotations
 
@@ -90,3 +90,17 @@ def test_scores() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), f"{target} does not exist"
+
+
+def fill(text: str) -> str:
+    """The README with its tables made anew."""
+    tables = {"parameters": parameter_table, "topics": topic_table, "scores": score_table}
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        before, rest = text.split(begin)
+        text = before + begin + "\n".join(table()) + end + rest.split(end)[1]
+    return text
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(fill(README), encoding="utf-8")
