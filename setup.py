@@ -58,8 +58,19 @@ GENERATOR_WHEELS = [
     "ros-std-msgs",
 ]
 WORLD = ["moderngl>=5.10"]
-TRAIN = [*WORLD, "torch==2.13.0", "onnx>=1.18", "onnxscript>=0.5"]
+METRICS = ["pycocoevalcap>=1.2"]
+TRAIN = [
+    *WORLD,
+    "accelerate>=1.0",
+    "matplotlib>=3.8",
+    "onnx>=1.18",
+    "onnxscript>=0.5",
+    "pyyaml",
+    "tensorboard>=2.16",
+    "torch==2.13.0",
+]
 TEST = [
+    *METRICS,
     *TRAIN,
     "cmake>=3.22",
     "colcon-common-extensions>=0.3",
@@ -215,5 +226,10 @@ if __name__ == "__main__":
         distclass=BinaryDistribution,
         setup_requires=build_ros,
         install_requires=RUNTIME + runtime_ros,
-        extras_require={"world": WORLD, "train": TRAIN, "test": TEST + build_ros},
+        extras_require={
+            "metrics": METRICS,
+            "world": WORLD,
+            "train": TRAIN,
+            "test": TEST + build_ros,
+        },
     )

@@ -58,6 +58,8 @@ prepare_system() {
   command -v gcc >/dev/null && command -v g++ >/dev/null || need "A C and C++ compiler" gcc g++ libc6-dev
   [ "$extras" != test ] || has_renderer || \
     need "Software rendering (EGL, Mesa)" libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri
+  [ "$extras" != test ] || command -v java >/dev/null || \
+    need "Java (METEOR and COCO's tokenizer)" default-jre-headless
 }
 
 debian_name() { "$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }

@@ -23,7 +23,16 @@ ROS = {
     "mmser_ros.msg", "mmser_ros.action",
 }  # fmt: skip
 TORCH = {"torch", "torchvision", "onnxscript"}
-OPTIONAL = {"torch", "tensorrt", "tensorrt_rtx", "openvino", "moderngl", "onnx", "onnxscript"}
+OPTIONAL = {
+    "torch",
+    "tensorrt",
+    "tensorrt_rtx",
+    "openvino",
+    "moderngl",
+    "onnx",
+    "onnxscript",
+    "pycocoevalcap",
+}
 TORCH_ROOMS = ("model/", "train/", "runtime/torch_engine.py", "runtime/export.py")
 
 VALUES = {"types", "pixels", "tokens", "folders", "trust", "model"}
