@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmser_ros.cli import report
+from mmser_ros.cli.cards import Said, Shown, fault, wrong
 from mmser_ros.cli.recording import Recording, Truth
 from mmser_ros.cli.statistics import Numbers
-from mmser_ros.metrics.facts import FALSE, MISSING, Fact, compare
+from mmser_ros.metrics.facts import Fact, compare
 from mmser_ros.types import Stage
 from mmser_ros.world.grammar import Facts, parse
 
 if TYPE_CHECKING:
     from mmser_ros.cli.performance import Performance
     from mmser_ros.node.listener import Heard
-
-PLAIN = {"band": "distance", "free": "free side"}
-"""Kinds of facts whose names say little to a reader."""
 
 
 def tell(path: Path, recording: Recording, performance: Performance) -> Numbers:
@@ -28,7 +26,7 @@ def tell(path: Path, recording: Recording, performance: Performance) -> Numbers:
         if heard.stamp_ns in performance.played:
             captions[performance.played[heard.stamp_ns], heard.stage] = heard
     begin = recording.moments[0].stamp_ns
-    shown: list[report.Shown] = []
+    shown: list[Shown] = []
     judged: list[list[Fact]] = []
     for moment in recording.moments:
         coarse = captions.get((moment.number, Stage.COARSE))
@@ -41,14 +39,14 @@ def tell(path: Path, recording: Recording, performance: Performance) -> Numbers:
         if facts is not None:
             judged.append(facts)
         shown.append(
-            report.Shown(
+            Shown(
                 number=moment.number,
                 seconds=(moment.stamp_ns - begin) / 1e9,
                 jpeg=moment.jpeg,
                 coarse=_said(coarse),
                 refined=_said(refined),
                 truth=truth.caption if truth else None,
-                faults=None if facts is None else tuple(map(_fault, _wrong(facts))),
+                faults=None if facts is None else tuple(map(fault, wrong(facts))),
             )
         )
     numbers = _numbers(performance, captions, judged)
@@ -60,27 +58,12 @@ def _facts(truth: Truth) -> Facts:
     return dataclasses.replace(parse(truth.caption), optional=parse(truth.optional).items)
 
 
-def _said(heard: Heard | None) -> report.Said | None:
+def _said(heard: Heard | None) -> Said | None:
     if heard is None:
         return None
-    return report.Said(
+    return Said(
         heard.words, heard.word_probabilities, heard.latency, heard.trusted, heard.confidence
     )
-
-
-def _wrong(facts: list[Fact]) -> list[Fact]:
-    return [fact for fact in facts if not fact.is_right]
-
-
-def _fault(fact: Fact) -> str:
-    """What is wrong, in a few words."""
-    if fact.verdict == FALSE:
-        return f"no {fact.said} there"
-    if fact.verdict == MISSING:
-        return f"{fact.true} not named" if fact.kind == "class" else f"{fact.kind} not said"
-    kind = PLAIN.get(fact.kind, fact.kind)
-    what = kind if fact.subject in (fact.kind, "scene") else f"{fact.subject}: {kind}"
-    return f"{what} is {fact.true}, not {fact.said}"
 
 
 def _numbers(
@@ -100,8 +83,8 @@ def _numbers(
         refined_calls=[heard.decoder_calls for heard in refined],
         refined_words=[len(heard.words) for heard in refined],
         judged=len(judged),
-        right=sum(not _wrong(facts) for facts in judged),
-        facts_right=sum(len(facts) - len(_wrong(facts)) for facts in judged),
+        right=sum(not wrong(facts) for facts in judged),
+        facts_right=sum(len(facts) - len(wrong(facts)) for facts in judged),
         facts=sum(map(len, judged)),
     )
 

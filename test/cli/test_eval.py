@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import pytest
 from mmser_ros.cli import main
 from mmser_ros.cli.eval import LOOKS, evaluate, table
 from mmser_ros.cli.failure import Failure
+from mmser_ros.cli.mistakes import Mistakes
 from mmser_ros.types import Caption, Frame, Glance, Stage
 from mmser_ros.world.grammar import caption, parse
 
@@ -86,13 +88,34 @@ def test_the_second_look_is_scored_with_own_true_and_foreign_drafts() -> None:
     assert scores["refined_true_draft"]["exact_match"] == 1
     # Every frame got the draft of another scene type.
     assert scores["refined_shuffled_draft"]["scene"] == 0
+    assert scores["confidence"]["coarse"] == {
+        "calibration_error": pytest.approx(0.5),  # sure to 0.5, and never right
+        "auroc": None,
+        "trusted": 0,
+        "trusted_right": None,
+    }
+    assert scores["repair"]["repaired"] == 0 and scores["repair"]["damaged"] == 0
     assert scores["decoder_calls"] == {"coarse": 3, "refined": 3} and scores["changed"] == 1
+
+
+def test_the_page_of_mistakes_shows_the_worst_first(tmp_path: Path) -> None:
+    mistakes = Mistakes(kept=2)
+    scores = evaluate(Repeater(), views(), mistakes)
+    mistakes.write(tmp_path / "page.html", scores)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    cards = re.findall(r'data-frame="(\d)".*?not right: ([^<]*)<', page)
+    assert [number for number, _ in cards] == ["0", "1"]  # 2 faults, 1 fault; one is left out
+    assert "chair not named" in cards[0][1] and "path is blocked, not clear" in cards[0][1]
+    assert cards[1][1] == "ball not named"
+    assert "<td>object not named</td><td>2</td><td>2</td>" in page
+    assert "50.0 %</text>" in page  # sure to one half, never right
+    assert "http" not in page
 
 
 def test_the_table_has_every_score_in_percent() -> None:
     text = table(evaluate(Repeater(), views()))
     assert all(name in text for name in SCORES) and "100.0" in text
-    assert "3 held-out frames" in text
+    assert "3 held-out frames" in text and "unknown" in text
 
 
 def test_a_model_of_other_words_is_refused() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from recordings import jpeg
 
+from mmser_ros.cli.cards import Said, Shown
 from mmser_ros.cli.chart import Series, latency_chart
 from mmser_ros.cli.live_table import LiveTable
-from mmser_ros.cli.report import Said, Shown, write
+from mmser_ros.cli.report import write
 from mmser_ros.cli.statistics import Numbers, percentile
 from mmser_ros.types import Stage
 
