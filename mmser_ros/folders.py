@@ -32,7 +32,7 @@ def find_model(model: str | Path) -> Path:
 
 
 def places(folder: str) -> Iterator[Path]:
-    """Where a folder of this package's data can be: ``engines``, ``samples``, ``msg``."""
+    """Where a folder of this package's data can be, such as ``engines`` or ``samples``."""
     here = Path(__file__).resolve()
     yield here.parents[1] / folder
     prefixes = [*here.parents[2:], Path(sys.prefix)]

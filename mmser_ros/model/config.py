@@ -157,15 +157,18 @@ def load_config(path: Path) -> ModelConfig:
         raise BadModel(f"{path} does not exist; a model folder needs a config.json.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadModel(f"{path} cannot be read as JSON: {error}.") from error
-    config: ModelConfig = _build(ModelConfig, raw, path, "")
-    _check(config, path)
+    config: ModelConfig = build(ModelConfig, raw, path)
+    check(config, path)
     return config
 
 
-def _build(kind: type, raw: Any, path: Path, where: str) -> Any:
-    """Make the dataclass ``kind`` of a JSON object, naming what is missing or unknown."""
+def build(kind: type, raw: Any, path: Path, where: str = "") -> Any:
+    """Make the dataclass ``kind`` of plain values read from ``path``.
+
+    Raises BadModel, naming what is missing, unknown or of the wrong kind.
+    """
     if not isinstance(raw, dict):
-        raise BadModel(f"{path}: '{where or 'the file'}' must be an object.")
+        raise BadModel(f"{path}: '{where.rstrip('.') or 'the file'}' must be an object.")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in raw:
@@ -186,7 +189,7 @@ def _value(hint: Any, raw: Any, path: Path, where: str) -> Any:
             return None
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), raw, path, f"{where}.")
+        return build(typing.cast(type, hint), raw, path, f"{where}.")
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(raw, list):
         if parts[-1] is not Ellipsis and len(parts) != len(raw):
@@ -201,8 +204,8 @@ def _value(hint: Any, raw: Any, path: Path, where: str) -> Any:
     raise BadModel(f"{path}: '{where}' is {raw!r}, which is not of the right kind.")
 
 
-def _check(config: ModelConfig, path: Path) -> None:
-    """Hold the numbers against each other before any weight is loaded."""
+def check(config: ModelConfig, path: Path) -> None:
+    """Hold the numbers against each other before any weight is loaded. Raises BadModel."""
     vision, decoder, image = config.vision, config.decoder, config.image
 
     def demand(holds: bool, sentence: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,60 +24,89 @@ Rows = Sequence[int] | NDArray[np.int64]
 """Numbers of frames."""
 KINDS = 4
 """Labels of a patch: class (0 for none), colour, band, side."""
-MIRRORED = np.array([2, 1, 0], np.uint8)
+MIRRORED = torch.tensor([2, 1, 0], dtype=torch.uint8)
 """Sides after a mirror image."""
 
 
 class Examples:
-    """The frames of some shards; pictures stay on disk, the rest is held in memory.
+    """The frames of some shards.
 
     ``patches`` (n, R, C, 4) label the quarters of the tokens of a whole frame, ``fine``
     (n, 2 R, 2 C, 4) those of its tiles; ``frames`` (n, 4) hold scene, wall, floor, path state.
+    Labels lie on ``device``. Pictures do too on a GPU; for a CPU they stay on disk.
     """
 
-    def __init__(self, shards: Shards, tokenizer: Tokenizer, image: ImageConfig) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        tokenizer: Tokenizer,
+        image: ImageConfig,
+        device: torch.device | None = None,
+    ) -> None:
         self.shards, self.image = shards, image
+        self.device = device or torch.device("cpu")
         self.facts: list[Facts] = []
         self.captions: list[tuple[int, ...]] = []
         rows, columns = image.height // 8, image.width // 8
-        self.patches = np.zeros((len(shards), rows, columns, KINDS), np.uint8)
-        self.fine = np.zeros((len(shards), 2 * rows, 2 * columns, KINDS), np.uint8)
-        self.frames = np.zeros((len(shards), 4), np.int64)
+        patches = np.zeros((len(shards), rows, columns, KINDS), np.uint8)
+        fine = np.zeros((len(shards), 2 * rows, 2 * columns, KINDS), np.uint8)
+        frames = np.zeros((len(shards), 4), np.int64)
         for index in range(len(shards)):
             facts = shards.facts(index)
             self.facts.append(facts)
             self.captions.append(tokenizer.encode(grammar.caption(facts)))
-            self.frames[index] = frame_labels(facts)
+            frames[index] = frame_labels(facts)
             seen, things = shards.ids(index), (*facts.items, *facts.optional)
-            self.patches[index] = patch_labels(seen, things, rows, columns)
-            self.fine[index] = patch_labels(seen, things, 2 * rows, 2 * columns)
+            patches[index] = patch_labels(seen, things, rows, columns)
+            fine[index] = patch_labels(seen, things, 2 * rows, 2 * columns)
+        self.patches, self.fine, self.frames = (
+            torch.from_numpy(labels).to(self.device) for labels in (patches, fine, frames)
+        )
+        self._resident = self._all_canvases() if self.device.type == "cuda" else None
 
     def __len__(self) -> int:
         return len(self.captions)
 
-    def canvases(self, indices: Rows) -> list[NDArray[np.uint8]]:
-        """Pictures at the second look's resolution."""
-        return [self.shards.image(int(index)) for index in indices]
+    def canvases(self, rows: Rows) -> Tensor:
+        """Pictures at the second look's resolution, (B, h, w, 3) uint8."""
+        if self._resident is not None:
+            return self._resident[torch.as_tensor(rows, device=self.device)]
+        return torch.from_numpy(np.stack([self.shards.image(int(index)) for index in rows]))
 
-    def glances(self, indices: Rows) -> NDArray[np.uint8]:
-        """Pictures as the glance sees them, (B, H, W, 3)."""
+    def glances(self, rows: Rows) -> Tensor:
+        """Pictures as the glance sees them, (B, H, W, 3) uint8."""
         height, width = self.image.height, self.image.width
-        return np.stack([resize(canvas, height, width) for canvas in self.canvases(indices)])
+        canvases = self.canvases(rows)
+        if canvases.is_cuda:
+            pixels = canvases.permute(0, 3, 1, 2).float()
+            small = F.interpolate(pixels, (height, width), mode="area")
+            return small.round().byte().permute(0, 2, 3, 1)
+        return torch.from_numpy(np.stack([resize(c, height, width) for c in canvases.numpy()]))
 
-    def windows(self, indices: Rows, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Labels]:
+    def tiles(self, rows: Rows) -> Tensor:
+        """Tiles of some frames, frame by frame, row by row: (B K, H, W, 3) uint8."""
+        image = self.image
+        x = self.canvases(rows)
+        x = x.view(len(x), image.rows, image.height, image.columns, image.width, 3)
+        return x.transpose(2, 3).reshape(-1, image.height, image.width, 3)
+
+    def windows(self, rows: Rows, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A random cut of each picture, as large as a tile, and its patch labels."""
         height, width = self.image.height, self.image.width
         pictures, labels = [], []
-        for index, canvas in zip(indices, self.canvases(indices), strict=True):
-            top = 8 * int(rng.integers((canvas.shape[0] - height) // 8 + 1))
-            left = 8 * int(rng.integers((canvas.shape[1] - width) // 8 + 1))
-            pictures.append(canvas[top : top + height, left : left + width])
-            rows, columns = (
-                slice(top // 8, (top + height) // 8),
-                slice(left // 8, (left + width) // 8),
-            )
-            labels.append(self.fine[index][rows, columns])
-        return np.stack(pictures), np.stack(labels)
+        for index, canvas in zip(rows, self.canvases(rows), strict=True):
+            top = int(rng.integers((canvas.shape[0] - height) // 8 + 1))
+            left = int(rng.integers((canvas.shape[1] - width) // 8 + 1))
+            pictures.append(canvas[8 * top :, 8 * left :][:height, :width])
+            labels.append(self.fine[int(index), top:, left:][: height // 8, : width // 8])
+        return torch.stack(pictures), torch.stack(labels)
+
+    def _all_canvases(self) -> Tensor:
+        first = self.shards.image(0)
+        whole = torch.empty((len(self), *first.shape), dtype=torch.uint8, device=self.device)
+        for index in range(len(self)):
+            whole[index] = torch.from_numpy(np.array(self.shards.image(index)))
+        return whole
 
 
 def frame_labels(facts: Facts) -> tuple[int, int, int, int]:
@@ -117,25 +147,27 @@ def patch_labels(ids: Labels, things: Sequence[Item], rows: int, columns: int) -
     return labels
 
 
-def mirrored(
-    pictures: NDArray[np.uint8], labels: Labels, flip: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint8], Labels]:
-    """Mirror some pictures and their labels; left becomes right."""
-    pictures, labels = pictures.copy(), labels.copy()
-    pictures[flip] = pictures[flip][:, :, ::-1]
-    turned = labels[flip][:, :, ::-1]
-    turned[..., 3] = MIRRORED[turned[..., 3]]
-    labels[flip] = turned
-    return pictures, labels
+def mirrored(pictures: Tensor, labels: Tensor, flip: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror some pictures (B, H, W, 3) and labels (B, R, C, 4); left becomes right."""
+    turned = labels.flip(2).clone()
+    turned[..., 3] = MIRRORED.to(labels.device)[turned[..., 3].long()]
+    chosen = flip.view(-1, 1, 1, 1)
+    return torch.where(chosen, pictures.flip(2), pictures), torch.where(chosen, turned, labels)
 
 
-def normalised(pictures: NDArray[np.uint8], image: ImageConfig) -> Tensor:
+def normalised(pictures: Tensor, image: ImageConfig) -> Tensor:
     """(B, H, W, 3) of 0..255 -> (B, 3, H, W), normalised, channels last in memory."""
-    x = torch.from_numpy(pictures).float().div_(255)
-    x = (x - torch.tensor(image.mean)) / torch.tensor(image.std)
-    return x.permute(0, 3, 1, 2)
+    mean = torch.tensor(image.mean, device=pictures.device)
+    std = torch.tensor(image.std, device=pictures.device)
+    return ((pictures.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
-def open_examples(folder: Path, split: str, tokenizer: Tokenizer, image: ImageConfig) -> Examples:
+def open_examples(
+    folder: Path,
+    split: str,
+    tokenizer: Tokenizer,
+    image: ImageConfig,
+    device: torch.device | None = None,
+) -> Examples:
     """The rendered frames of one split below a folder."""
-    return Examples(Shards(folder, split), tokenizer, image)
+    return Examples(Shards(folder, split), tokenizer, image, device)

@@ -6,6 +6,7 @@ batch k of a stage depends on the seed and on k alone.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import math
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from accelerate import Accelerator
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -36,8 +38,11 @@ class Schedule:
     warmup: int = 150
     decay: float = 0.05
     """Weight decay of matrices; biases, norms and embeddings have none."""
-    every: float = 60.0
-    """Seconds between checkpoints and lines of progress."""
+    every: int = 200
+    """Steps between measurements: a checkpoint, a line of progress, the validation loss."""
+    patience: int = 0
+    """The stage ends early, with its best weights, after so many measurements that did not
+    better the validation loss; 0 never ends it early."""
 
     def rate(self, step: int) -> float:
         """Learning rate of one step."""
@@ -51,91 +56,200 @@ def train(
     schedule: Schedule,
     step: Callable[[int], Losses],
     folder: Path,
-    watch: Callable[[int], Losses] | None = None,
+    accelerator: Accelerator,
+    watch: Callable[[], Losses] | None = None,
 ) -> None:
     """Minimise ``step(k)["loss"]`` for k in 0..steps, over the parameters of ``parts``.
 
     Does nothing but load if the stage had been finished; goes on if it had been cut short.
-    ``watch`` measures something more at every line of progress.
+    ``watch`` measures more, on frames that are not trained on; its ``validation`` decides when
+    to end early. Of several processes each computes the loss of its share of a batch; the
+    first one measures and keeps the checkpoints.
     """
     whole = nn.ModuleDict(parts)
-    matrices = [p for p in whole.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in whole.parameters() if p.requires_grad and p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": schedule.decay},
-            {"params": others, "weight_decay": 0},
-        ],
-        lr=schedule.peak,
-        betas=(0.9, 0.98),
-    )
-    checkpoint = Checkpoint(folder / f"{name}.safetensors", whole, optimiser)
-    first = checkpoint.load()
-    if first >= schedule.steps:
+    optimiser, main = _optimiser(whole, schedule), accelerator.is_main_process
+    path = folder / f"{name}.safetensors"
+    checkpoint = Checkpoint(path, whole, optimiser, best=schedule.patience > 0)
+    at = checkpoint.load(accelerator.device)
+    if at.done or at.step >= schedule.steps:
         log.info("%s: was trained before", name)
+        checkpoint.load_best(accelerator.device)
+        whole.eval()
         return
     whole.train()
-    seen: dict[str, list[float]] = defaultdict(list)
-    begun = reported = time.monotonic()
-    for k in range(first, schedule.steps):
+    seen: dict[str, list[Tensor]] = defaultdict(list)
+    journal = Journal(name, folder, at.step) if main else None
+    for k in range(at.step, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(k)
         losses = step(k)
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        _average_gradients(whole, accelerator)
         torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         optimiser.step()
         for part, value in losses.items():
-            seen[part].append(float(value.detach()))
-        if time.monotonic() - reported > schedule.every or k + 1 == schedule.steps:
-            reported = time.monotonic()
-            checkpoint.save(k + 1)
+            seen[part].append(value.detach())
+        if (k + 1) % schedule.every and k + 1 != schedule.steps:
+            continue
+        if journal is not None:
+            measured = {part: float(torch.stack(values).mean()) for part, values in seen.items()}
             if watch is not None:
                 whole.eval()
-                seen.update({part: [float(v)] for part, v in watch(k).items()})
+                measured.update({part: float(value) for part, value in watch().items()})
                 whole.train()
-            means = {part: round(float(np.mean(values)), 4) for part, values in seen.items()}
-            speed = (k + 1 - first) / (reported - begun)
-            log.info("%s %d/%d %.2f steps/s %s", name, k + 1, schedule.steps, speed, means)
-            with (folder / "progress.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"stage": name, "step": k + 1, **means}) + "\n")
-            seen.clear()
+            journal.write(k + 1, schedule.steps, measured)
+            at = at.after(k + 1, measured.get("validation"), schedule)
+            checkpoint.save(at)
+        seen.clear()
+        if _agreed(at.done, accelerator):
+            log.info("%s: no better for %d measurements, ended early", name, schedule.patience)
+            break
+    accelerator.wait_for_everyone()
+    if not main or schedule.patience:  # batch norm's averages are each process's own
+        checkpoint.load(accelerator.device)
+        checkpoint.load_best(accelerator.device)
     whole.eval()
 
 
-class Checkpoint:
-    """Weights, buffers and AdamW's moments in one safetensors file, replaced whole."""
+def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+    learnt = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learnt if p.ndim > 1], "weight_decay": schedule.decay},
+        {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0},
+    ]
+    return torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.98))
 
-    def __init__(self, path: Path, module: nn.Module, optimiser: torch.optim.AdamW) -> None:
+
+def _average_gradients(module: nn.Module, accelerator: Accelerator) -> None:
+    """Make the gradients of all processes one. The parts of a model are not called through
+    ``forward``, which a wrapper for data parallel training would need.
+    """
+    if accelerator.num_processes > 1:
+        grads = [p.grad for p in module.parameters() if p.grad is not None]
+        flat = accelerator.reduce(torch.cat([grad.flatten() for grad in grads]), "mean")
+        for grad, shared in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(shared.view_as(grad))
+
+
+def _agreed(done: bool, accelerator: Accelerator) -> bool:
+    """What the first process has decided."""
+    if accelerator.num_processes == 1:
+        return done
+    return bool(accelerator.reduce(torch.tensor(float(done), device=accelerator.device)) > 0)
+
+
+class Journal:
+    """Lines of progress: to the log, to progress.jsonl, to TensorBoard."""
+
+    def __init__(self, stage: str, folder: Path, first: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.stage, self.path, self.first = stage, folder / "progress.jsonl", first
+        self._board = SummaryWriter(str(folder / "tensorboard" / stage), purge_step=first)
+        self._begun = time.monotonic()
+
+    def write(self, step: int, steps: int, measured: dict[str, float]) -> None:
+        """One measurement."""
+        rounded = {part: round(value, 4) for part, value in measured.items()}
+        speed = (step - self.first) / (time.monotonic() - self._begun)
+        log.info("%s %d/%d %.2f steps/s %s", self.stage, step, steps, speed, rounded)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": self.stage, "step": step, **rounded}) + "\n")
+        for part, value in measured.items():
+            self._board.add_scalar(part, value, step)
+        self._board.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a stage has come."""
+
+    step: int = 0
+    """The step to go on with."""
+    best: float = math.inf
+    """Lowest validation loss so far."""
+    best_step: int = 0
+    done: bool = False
+
+    def after(self, step: int, validation: float | None, schedule: Schedule) -> Reached:
+        """The same after a measurement."""
+        best, best_step = self.best, self.best_step
+        if validation is not None and validation < best:
+            best, best_step = validation, step
+        waited = step - best_step >= schedule.patience * schedule.every
+        late = schedule.patience > 0 and validation is not None and waited
+        return Reached(step, best, best_step, late or step >= schedule.steps)
+
+    @staticmethod
+    def parse(metadata: dict[str, str]) -> Reached:
+        """From a checkpoint's header."""
+        return Reached(
+            int(metadata["step"]),
+            float(metadata["best"]),
+            int(metadata["best_step"]),
+            metadata["done"] == "True",
+        )
+
+
+class Checkpoint:
+    """Weights, buffers and AdamW's moments in one safetensors file, replaced whole; if ``best``,
+    those weights beside it that had the lowest validation loss.
+    """
+
+    def __init__(
+        self, path: Path, module: nn.Module, optimiser: torch.optim.AdamW, best: bool = False
+    ) -> None:
         self.path, self.module, self.optimiser = path, module, optimiser
+        self.best = path.with_name(f"{path.stem}-best.safetensors") if best else None
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
-    def save(self, step: int) -> None:
-        """Write what is needed to go on with ``step``."""
-        tensors = {f"module.{n}": t.detach() for n, t in self.module.state_dict().items()}
-        for number, parameter in enumerate(self.parameters):
-            for key, value in self.optimiser.state[parameter].items():
-                tensors[f"moment.{number}.{key}"] = value
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        contiguous = {name: t.contiguous().clone() for name, t in tensors.items()}
-        save_file(contiguous, partial, metadata={"step": str(step)})
-        os.replace(partial, self.path)
+    def save(self, reached: Reached) -> None:
+        """Write what is needed to go on."""
+        header = {name: str(value) for name, value in dataclasses.asdict(reached).items()}
+        weights = {f"module.{n}": t.detach() for n, t in self.module.state_dict().items()}
+        moments = {
+            f"moment.{number}.{key}": value
+            for number, parameter in enumerate(self.parameters)
+            for key, value in self.optimiser.state[parameter].items()
+        }
+        if self.best is not None and reached.best_step == reached.step:
+            _replace(self.best, weights, header)
+        _replace(self.path, weights | moments, header)
 
-    def load(self) -> int:
-        """Take up the last checkpoint; the step to go on with, 0 if there is none."""
+    def load(self, device: torch.device) -> Reached:
+        """Take up the last checkpoint, if there is one."""
         if not self.path.is_file():
-            return 0
-        from safetensors import safe_open
-
-        with safe_open(self.path, "pt") as file:
-            step = int(file.metadata()["step"])
-        tensors = load_file(self.path)
-        weights = {n[7:]: t for n, t in tensors.items() if n.startswith("module.")}
-        self.module.load_state_dict(weights)
+            return Reached()
+        tensors, header = _read(self.path, device)
+        self._take(tensors)
         for number, parameter in enumerate(self.parameters):
             begin = f"moment.{number}."
             state = {n[len(begin) :]: t for n, t in tensors.items() if n.startswith(begin)}
             if state:
+                state["step"] = state["step"].cpu()  # where AdamW expects it
                 self.optimiser.state[parameter] = state
-        return step
+        return Reached.parse(header)
+
+    def load_best(self, device: torch.device) -> None:
+        """Take the best weights, if they are kept."""
+        if self.best is not None and self.best.is_file():
+            self._take(_read(self.best, device)[0])
+
+    def _take(self, tensors: dict[str, Tensor]) -> None:
+        weights = {n[7:]: t for n, t in tensors.items() if n.startswith("module.")}
+        self.module.load_state_dict(weights)
+
+
+def _read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    return load_file(path, str(device)), header
+
+
+def _replace(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({n: t.contiguous().clone() for n, t in tensors.items()}, partial, header)
+    os.replace(partial, path)

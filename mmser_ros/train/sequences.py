@@ -62,7 +62,7 @@ def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor
 def generate(decoder: Decoder, prefix: Tensor, prompt: PromptConfig) -> list[list[int]]:
     """Greedy coarse captions of a batch, without their end tokens: the glance's own words."""
     batch = prefix.shape[0]
-    start = torch.tensor(prompt.coarse).expand(batch, -1)
+    start = torch.tensor(prompt.coarse, device=prefix.device).expand(batch, -1)
     x = torch.cat([prefix, decoder.embed(start).to(prefix.dtype)], 1)
     keys_values: list[tuple[Tensor, Tensor]] = []
     captions: list[list[int]] = [[] for _ in range(batch)]

@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import Tokenizer
@@ -25,55 +27,42 @@ from mmser_ros.train.data import Examples, mirrored, normalised
 from mmser_ros.train.drafts import perturb, random_facts
 from mmser_ros.train.features import Features
 from mmser_ros.train.heads import Heads
-from mmser_ros.train.progress import Losses, Schedule, train
+from mmser_ros.train.progress import Losses, train
+from mmser_ros.train.recipe import STAGES, Recipe
 from mmser_ros.train.sequences import caption_loss, generate, pack, padded
 from mmser_ros.world import grammar
 
 log = logging.getLogger(__name__)
 
-BF16 = torch.bfloat16
-STAGES = ("reading", "vision", "glance", "refine")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that decides what a training run does, besides the model's config."""
-
-    reading: Schedule
-    vision: Schedule
-    glance: Schedule
-    refine: Schedule
-    seed: int = 0
-    batch: int = 32
-    """Captions a step."""
-    wholes: int = 30
-    windows: int = 18
-    """Frames, and cuts of other frames, a step of the vision stage."""
-    unseen: float = 0.3
-    """Share of frames that the glance stage leaves out; its captions of them are drafts."""
-    own: float = 0.45
-    rules: float = 0.3
-    foreign: float = 0.1
-    """Kinds of draft in the refinement stage; the rest is blank."""
-    coarse: float = 0.3
-    """Share of refinement steps that train the first glance on."""
-    dense: float = 0.3
-    """Weight of patch labels on the sharpened visual tokens."""
+WATCHED = 256
+"""Validation frames whose loss is measured along the way."""
+Rows = TypeVar("Rows", list[Any], NDArray[np.int64])
+"""Captions, or numbers of frames."""
 
 
 class Trainer:
-    """One run: the model, the plan, and where its checkpoints lie."""
+    """One run: the model, its recipe, and where its checkpoints lie."""
 
-    def __init__(self, model: MmSer, tokenizer: Tokenizer, plan: Plan, folder: Path) -> None:
-        self.model, self.tokenizer, self.plan, self.folder = model, tokenizer, plan, folder
+    def __init__(
+        self,
+        model: MmSer,
+        tokenizer: Tokenizer,
+        recipe: Recipe,
+        folder: Path,
+        accelerator: Accelerator,
+    ) -> None:
+        self.tokenizer, self.folder = tokenizer, folder
+        self.recipe, self.plan = recipe, recipe.plan
+        self.accelerator, self.device = accelerator, accelerator.device
+        self.model = model.to(self.device)
         image, vision = model.config.image, model.config.vision
         grid = (image.height // vision.patch, image.width // vision.patch)
-        self.heads = Heads(vision.width, grid)
-        self.sharp = Heads(model.config.decoder.width, grid)
+        self.heads = Heads(vision.width, grid).to(self.device)
+        self.sharp = Heads(model.config.decoder.width, grid).to(self.device)
 
     def rng(self, stage: str, *more: int) -> np.random.Generator:
         """Randomness that depends on seed, stage and step alone."""
-        return np.random.default_rng([self.plan.seed, STAGES.index(stage), *more])
+        return np.random.default_rng([self.recipe.seed, STAGES.index(stage), *more])
 
     def chosen(self, stage: str, step: int, count: int, total: int) -> NDArray[np.int64]:
         """The step's share of an endless row of permutations of 0..total."""
@@ -81,22 +70,37 @@ class Trainer:
         epochs = {e: self.rng(stage, 1, e).permutation(total) for e in set((at // total).tolist())}
         return np.array([epochs[e][i] for e, i in zip(at // total, at % total, strict=True)])
 
+    def mine(self, rows: Rows) -> Rows:
+        """The share of a batch that is this process's."""
+        return rows[self.accelerator.process_index :: self.accelerator.num_processes]
+
+    def run(
+        self,
+        stage: str,
+        parts: dict[str, nn.Module],
+        step: Callable[[int], Losses],
+        watch: Callable[[], Losses] | None = None,
+    ) -> None:
+        """Train the parts of one stage."""
+        schedule = self.plan.of(stage)
+        train(stage, parts, schedule, step, self.folder, self.accelerator, watch)
+
     def reading(self) -> None:
         """Stage 1."""
-        model, plan, prompt = self.model, self.plan, self.model.config.prompt
-        blind = torch.zeros(plan.batch, model.config.visual_tokens, model.config.decoder.width)
+        model, plan = self.model, self.plan
 
         def step(k: int) -> Losses:
             rng = self.rng("reading", 2, k)
             truths = [random_facts(rng) for _ in range(plan.batch)]
             drafts = [self._ids(perturb(f, int(rng.integers(4)), rng)) for f in truths]
-            text, targets = pack([self._ids(f) for f in truths], drafts, prompt)
-            with torch.autocast("cpu", dtype=BF16):
-                return {"loss": caption_loss(model.decoder, blind, text, targets)}
+            captions = [self._ids(f) for f in truths]
+            text, targets = self._packed(self.mine(captions), self.mine(drafts))
+            with self.accelerator.autocast():
+                return {"loss": caption_loss(model.decoder, self._blind(text), text, targets)}
 
-        train("reading", {"decoder": model.decoder}, plan.reading, step, self.folder)
+        self.run("reading", {"decoder": model.decoder}, step)
 
-    def vision(self, frames: Examples) -> None:
+    def vision(self, frames: Examples, held: Examples) -> None:
         """Stage 2."""
         model, plan, image = self.model, self.plan, self.model.config.image
 
@@ -104,75 +108,75 @@ class Trainer:
             rng = self.rng("vision", 2, k)
             count = plan.wholes + plan.windows
             rows = self.chosen("vision", k, count, len(frames))
-            whole, cut = rows[: plan.wholes], rows[plan.wholes :]
-            pictures, labels = frames.glances(whole), frames.patches[whole]
-            pictures, labels = mirrored(pictures, labels, rng.random(len(whole)) < 0.5)
+            whole, cut = self.mine(rows[: plan.wholes]), self.mine(rows[plan.wholes :])
+            pictures, labels = mirrored(
+                frames.glances(whole), frames.patches[whole], self._coins(len(whole), rng)
+            )
             windows, fine = frames.windows(cut, rng)
-            windows, fine = mirrored(windows, fine, rng.random(len(cut)) < 0.5)
-            pixels = normalised(np.concatenate([pictures, windows]), image)
-            with torch.autocast("cpu", dtype=BF16):
+            windows, fine = mirrored(windows, fine, self._coins(len(cut), rng))
+            pixels = normalised(torch.cat([pictures, windows]), image)
+            with self.accelerator.autocast():
                 tokens = model.vision(pixels)[:, -1]
                 seen, close = tokens[: len(whole)], tokens[len(whole) :]
-                patch = self.heads.patch_loss(seen, torch.from_numpy(labels).long())
-                window = self.heads.patch_loss(close, torch.from_numpy(fine[..., :2]).long())
-                frame = self.heads.frame_loss(seen, torch.from_numpy(frames.frames[whole]))
+                patch = self.heads.patch_loss(seen, labels.long())
+                window = self.heads.patch_loss(close, fine[..., :2].long())
+                frame = self.heads.frame_loss(seen, frames.frames[whole])
             share = plan.windows / count
             loss = (1 - share) * patch + share * window + 0.3 * frame
             return {"loss": loss, "patch": patch, "window": window, "frame": frame}
 
-        parts = {"vision": model.vision, "heads": self.heads}
-        train("vision", parts, plan.vision, step, self.folder)
+        few = np.arange(min(WATCHED, len(held)))
 
-    def glance(self, frames: Examples, features: Features) -> None:
-        """Stage 3."""
-        model, plan, prompt = self.model, self.plan, self.model.config.prompt
+        @torch.no_grad()
+        def watch() -> Losses:
+            with self.accelerator.autocast():
+                tokens = model.vision(normalised(held.glances(few), image))[:, -1]
+                return {"validation": self.heads.patch_loss(tokens, held.patches[few].long())}
+
+        self.run("vision", {"vision": model.vision, "heads": self.heads}, step, watch)
+
+    def glance(
+        self, frames: Examples, features: Features, held: Examples, unseen: Features
+    ) -> None:
+        """Stage 3; one step in eight keeps up the reading."""
+        model, plan = self.model, self.plan
         total = self.first_unseen(len(frames))
+        few = np.arange(min(WATCHED, len(held)))
 
         def step(k: int) -> Losses:
-            rows = self.chosen("glance", k, plan.batch, total)
-            text, targets = pack([frames.captions[r] for r in rows], [None] * len(rows), prompt)
-            with torch.autocast("cpu", dtype=BF16):
-                prefix = model.connector(features.last(rows))
-                return {"loss": caption_loss(model.decoder, prefix, text, targets)}
-
-        # reading is kept up by one step in eight
-        blind = torch.zeros(plan.batch, model.config.visual_tokens, model.config.decoder.width)
-
-        def step_or_read(k: int) -> Losses:
-            if k % 8 != 7:
-                return step(k)
-            rng = self.rng("glance", 3, k)
-            rows = self.chosen("glance", k, plan.batch, total)
-            drafts = [self._wrong(frames, r, rng) for r in rows]
-            text, targets = pack([frames.captions[r] for r in rows], drafts, prompt)
-            with torch.autocast("cpu", dtype=BF16):
-                loss = caption_loss(model.decoder, blind, text, targets)
+            rows = self.mine(self.chosen("glance", k, plan.batch, total))
+            captions = [frames.captions[r] for r in rows]
+            if k % 8 == 7:
+                rng = self.rng("glance", 3, k)
+                drafts = [self._wrong(frames, r, rng) for r in rows]
+                text, targets = self._packed(captions, drafts)
+                with self.accelerator.autocast():
+                    loss = caption_loss(model.decoder, self._blind(text), text, targets)
                 return {"loss": loss, "reading": loss}
+            return {"loss": self.coarse(frames, features, rows)}
 
-        parts = {"connector": model.connector, "decoder": model.decoder}
-        train("glance", parts, plan.glance, step_or_read, self.folder)
+        @torch.no_grad()
+        def watch() -> Losses:
+            return {"validation": self.coarse(held, unseen, few)}
+
+        self.run("glance", {"connector": model.connector, "decoder": model.decoder}, step, watch)
 
     def refine(
         self,
         frames: Examples,
         features: Features,
         own: dict[int, list[int]],
-        watch: Callable[[int], Losses] | None = None,
+        watch: Callable[[], Losses] | None = None,
     ) -> None:
         """Stage 4. ``own`` are the glance's captions of frames that it was not trained on."""
-        model, plan, prompt = self.model, self.plan, self.model.config.prompt
+        model, plan = self.model, self.plan
         captioned = np.array(sorted(own))
 
         def step(k: int) -> Losses:
             rng = self.rng("refine", 2, k)
             rows = self.chosen("refine", k, plan.batch, len(frames))
             if rng.random() < plan.coarse:
-                text, targets = pack(
-                    [frames.captions[r] for r in rows], [None] * len(rows), prompt
-                )
-                with torch.autocast("cpu", dtype=BF16):
-                    prefix = model.connector(features.last(rows))
-                    loss = caption_loss(model.decoder, prefix, text, targets)
+                loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
             kinds = rng.random(len(rows))
             rows = np.where(kinds < plan.own, rng.choice(captioned, len(rows)), rows)
@@ -180,7 +184,7 @@ class Trainer:
                 self.draft(frames, int(r), kind, own, rng)
                 for r, kind in zip(rows, kinds, strict=True)
             ]
-            losses = self.refined(frames, features, rows, drafts)
+            losses = self.refined(frames, features, self.mine(rows), self.mine(drafts))
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
 
@@ -190,30 +194,36 @@ class Trainer:
             "ser": model.ser,
             "sharp": self.sharp,
         }
-        train("refine", parts, plan.refine, step, self.folder, watch)
+        self.run("refine", parts, step, watch)
+
+    def coarse(self, frames: Examples, features: Features, rows: NDArray[np.int64]) -> Tensor:
+        """Loss of coarse captions of some frames."""
+        model = self.model
+        text, targets = self._packed([frames.captions[r] for r in rows], [None] * len(rows))
+        with self.accelerator.autocast():
+            prefix = model.connector(features.last(rows))
+            return caption_loss(model.decoder, prefix, text, targets)
 
     def refined(
         self,
         frames: Examples,
         features: Features,
         rows: NDArray[np.int64],
-        drafts: list[list[int]],
+        drafts: Sequence[list[int]],
     ) -> Losses:
         """Loss of refined captions of some frames, given their drafts."""
         model, prompt = self.model, self.model.config.prompt
-        text, targets = pack([frames.captions[r] for r in rows], drafts, prompt)
-        ids = padded(drafts, prompt.pad)
-        lengths = torch.tensor([len(draft) for draft in drafts])
-        valid = torch.arange(ids.shape[1])[None, :] < lengths[:, None]
-        with torch.autocast("cpu", dtype=BF16):
+        text, targets = self._packed([frames.captions[r] for r in rows], drafts)
+        ids = padded(drafts, prompt.pad).to(self.device)
+        lengths = torch.tensor([len(draft) for draft in drafts], device=self.device)
+        valid = torch.arange(ids.shape[1], device=self.device)[None, :] < lengths[:, None]
+        with self.accelerator.autocast():
             levels, details, places = features.all(rows)
             said = model.decoder.embed(ids)
             prefix = sharpened(model, levels, details, places, said, valid)
             loss = caption_loss(model.decoder, prefix, text, targets)
-            dense = self.sharp.patch_loss(prefix, torch.from_numpy(frames.patches[rows]).long())
-            dense = dense + 0.3 * self.sharp.frame_loss(
-                prefix, torch.from_numpy(frames.frames[rows])
-            )
+            dense = self.sharp.patch_loss(prefix, frames.patches[rows].long())
+            dense = dense + 0.3 * self.sharp.frame_loss(prefix, frames.frames[rows])
         return {"refined": loss, "dense": dense}
 
     def draft(
@@ -246,11 +256,26 @@ class Trainer:
         self.model.eval()
         for begin in range(0, len(rows), batch):
             some = rows[begin : begin + batch]
-            with torch.no_grad(), torch.autocast("cpu", dtype=BF16):
+            with torch.no_grad(), self.accelerator.autocast():
                 prefix = self.model.connector(features.last(some))
                 captions = generate(self.model.decoder, prefix, self.model.config.prompt)
             found.update(zip(some.tolist(), captions, strict=True))
         return found
+
+    def _packed(
+        self, captions: Sequence[Sequence[int]], drafts: Sequence[Sequence[int] | None]
+    ) -> tuple[Tensor, Tensor]:
+        text, targets = pack(captions, drafts, self.model.config.prompt)
+        return text.to(self.device), targets.to(self.device)
+
+    def _blind(self, text: Tensor) -> Tensor:
+        """Visual tokens that show nothing, for as many captions."""
+        config = self.model.config
+        shape = (len(text), config.visual_tokens, config.decoder.width)
+        return torch.zeros(shape, device=self.device)
+
+    def _coins(self, count: int, rng: np.random.Generator) -> Tensor:
+        return torch.from_numpy(rng.random(count) < 0.5).to(self.device)
 
     def _wrong(self, frames: Examples, row: int, rng: np.random.Generator) -> list[int]:
         return self._ids(perturb(frames.facts[row], int(rng.integers(4)), rng))
@@ -261,11 +286,11 @@ class Trainer:
 
 def watch_drafts(
     trainer: Trainer, frames: Examples, features: Features, own: dict[int, list[int]]
-) -> Callable[[int], Losses]:
+) -> Callable[[], Losses]:
     """Loss with the true, own, another frame's and no draft: is the draft read?"""
     rows = np.array(sorted(own))
 
-    def watch(_: int) -> Losses:
+    def watch() -> Losses:
         mine = [own[r] for r in rows]
         kinds = {
             "true": [list(frames.captions[r]) for r in rows],
@@ -274,9 +299,10 @@ def watch_drafts(
             "blank": [[] for _ in rows],
         }
         with torch.no_grad():
-            return {
+            losses = {
                 name: trainer.refined(frames, features, rows, drafts)["refined"]
                 for name, drafts in kinds.items()
             }
+        return {**losses, "validation": losses["own"]}
 
     return watch

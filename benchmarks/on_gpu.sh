@@ -1,0 +1,51 @@
+#!/bin/sh
+# Everything worth doing on a CUDA GPU, in one go:
+#   benchmarks/on_gpu.sh OUT        tests, training of the built-in model, its scores
+# Call it again to go on where it was: rendered frames and checkpoints are kept in WORK. Installs
+# nothing; PYTHON needs torch with CUDA, accelerate, tensorboard, matplotlib, onnx, onnxscript,
+# onnxruntime, opencv, rosbags, safetensors, tokenizers, tqdm, pytest and moderngl.
+#
+# OUT      gets gpu.json (the device), tests.txt, train.txt, progress.jsonl, nano.tar, scores.json
+# PYTHON   interpreter (python3)
+# WORK     folder for frames and checkpoints (work)
+# MINUTES  the training is stopped after so many, to be gone on with (9)
+# FRAMES, SCALE   more frames or longer stages than those of configs/nano.yaml
+set -eu
+cd "$(dirname "$0")/.."
+out=$(mkdir -p "${1:?usage: benchmarks/on_gpu.sh OUT}" && cd "$1" && pwd)
+python=${PYTHON:-python3}
+work=${WORK:-work}
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+
+say() { printf 'on_gpu: %s\n' "$*" >&2; }
+
+"$python" - > "$out/gpu.json" <<'PYTHON'
+import json, torch
+if not torch.cuda.is_available():
+    raise SystemExit("on_gpu: torch sees no CUDA GPU")
+known = torch.cuda.get_device_properties(0)
+print(json.dumps({"device": known.name, "memory_gib": round(known.total_memory / 2**30, 1),
+                  "torch": torch.__version__, "cuda": torch.version.cuda}))
+PYTHON
+cat "$out/gpu.json"
+
+if ! [ -e "$work/.tested" ]; then
+  say "tests"
+  mkdir -p "$work"
+  if "$python" -m pytest -q test/gpu > "$out/tests.txt" 2>&1; then touch "$work/.tested"; fi
+  tail -n 5 "$out/tests.txt"
+fi
+
+say "training"
+code=0
+timeout -k 20 "$((${MINUTES:-9} * 60))" "$python" -m mmser_ros.cli train --work "$work" \
+  --out "$work/nano" ${FRAMES:+--frames "$FRAMES"} ${SCALE:+--scale "$SCALE"} \
+  > "$out/train.txt" 2>&1 || code=$?
+tail -n 5 "$out/train.txt"
+cp "$work/progress.jsonl" "$out/" 2>/dev/null || true
+if [ "$code" = 124 ]; then say "time is up; call again to go on"; exit 0; fi
+[ "$code" = 0 ] || exit "$code"
+tar -cf "$out/nano.tar" -C "$work" nano
+
+say "scores"
+"$python" -m mmser_ros.cli eval --world --model "$work/nano" --json "$out/scores.json"

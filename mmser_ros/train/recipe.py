@@ -1,0 +1,103 @@
+"""A recipe: everything that decides how a model is made, read from a YAML file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmser_ros.folders import places
+from mmser_ros.model.config import BadModel, ModelConfig, build, check
+from mmser_ros.train.progress import Schedule
+from mmser_ros.world import grammar
+
+STAGES = ("reading", "vision", "glance", "refine")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what a training run does, besides the model's config."""
+
+    reading: Schedule
+    vision: Schedule
+    glance: Schedule
+    refine: Schedule
+    batch: int = 32
+    """Captions a step."""
+    wholes: int = 30
+    windows: int = 18
+    """Frames, and cuts of other frames, a step of the vision stage."""
+    unseen: float = 0.3
+    """Share of frames that the glance stage leaves out; its captions of them are drafts."""
+    own: float = 0.45
+    rules: float = 0.3
+    foreign: float = 0.1
+    """Kinds of draft in the refinement stage; the rest is blank."""
+    coarse: float = 0.3
+    """Share of refinement steps that train the first glance on."""
+    dense: float = 0.5
+    """Weight of patch labels on the sharpened visual tokens."""
+
+    def of(self, stage: str) -> Schedule:
+        """The schedule of one stage."""
+        found: Schedule = getattr(self, stage)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to render, what to train, and how."""
+
+    seed: int
+    """Of frames, weights and data order."""
+    frames: int
+    """Rendered for training."""
+    validation: int
+    model: ModelConfig
+    plan: Plan
+
+    def scaled(self, scale: float) -> Recipe:
+        """The same with every stage longer or shorter."""
+        longer: dict[str, Any] = {}
+        for stage in STAGES:
+            schedule = self.plan.of(stage)
+            steps = max(2, round(schedule.steps * scale))
+            longer[stage] = dataclasses.replace(schedule, steps=steps)
+        return dataclasses.replace(self, plan=dataclasses.replace(self.plan, **longer))
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe's file: a built-in one by name, or any by path. Raises BadModel."""
+    asked = Path(name)
+    bare = len(asked.parts) == 1 and not asked.suffix
+    found = [place / f"{name}.yaml" for place in places("configs")] if bare else [asked]
+    for path in found:
+        if path.is_file():
+            return path
+    raise BadModel(f"There is no recipe '{name}'; name a YAML file, or nano.")
+
+
+def load_recipe(path: Path, vocabulary: int) -> Recipe:
+    """Read and check a recipe; the grammar decides ``vocabulary`` and what can be named.
+
+    Raises BadModel with a sentence.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadModel(f"{path} cannot be read as YAML: {error}.") from error
+    if isinstance(raw, dict) and isinstance(raw.get("model"), dict):
+        model = raw["model"]
+        if isinstance(model.get("decoder"), dict):
+            model["decoder"]["vocabulary"] = vocabulary
+        model["names"] = {
+            "objects": [*grammar.CLASSES, grammar.DOOR],
+            "colours": list(grammar.COLOURS),
+            "scenes": list(grammar.SCENES),
+        }
+    recipe: Recipe = build(Recipe, raw, path)
+    check(recipe.model, path)
+    return recipe
