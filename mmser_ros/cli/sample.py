@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 TRUTH = "truth.jsonl"
 SEED = 1
-SCENES = (2610, 2042, 826, 1235)
-"""Of the test split; chosen for views that the built-in model describes well."""
+SCENES = (317, 1698, 380, 248)
+"""Of the test split: the first of each kind with a clear way and two things or more at the start
+which the built-in model describes rightly all along, looked at in five places.
+"""
 PACE = 0.3
 """Metres a second, as a robot goes indoors."""
 

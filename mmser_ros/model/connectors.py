@@ -31,6 +31,13 @@ class GlanceConnector(nn.Module):
         return self.layers(last)
 
 
+def centres(rows: int, columns: int) -> Tensor:
+    """Centres x, y of a grid's cells as fractions of its size, row by row: (rows columns, 2)."""
+    down, across = (torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns
+    y, x = torch.meshgrid(down, across, indexing="ij")
+    return torch.stack([x, y], -1).flatten(0, 1)
+
+
 class Place(nn.Module):
     """Where a token's centre lies in the frame, and how much of it the token covers."""
 
@@ -38,27 +45,61 @@ class Place(nn.Module):
 
     def __init__(self, grid: tuple[int, int], width: int) -> None:
         super().__init__()
-        rows, columns = grid
-        down, across = (torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns
-        y, x = torch.meshgrid(down, across, indexing="ij")
-        self.register_buffer("centres", torch.stack([x, y], -1).flatten(0, 1), persistent=False)
+        self.register_buffer("centres", centres(*grid), persistent=False)
         self.project = nn.Linear(4 + 4 * FREQUENCIES, width)
 
     def forward(self, boxes: Tensor) -> Tensor:
         """Boxes (B, K, 4) as fractions x0, y0, x1, y1 -> (B, K, N, w)."""
-        corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
-        at = corner + self.centres * size  # (B, K, N, 2)
+        at, size = _spread(boxes, self.centres)
         waves = [at * (math.pi * 2**octave) for octave in range(FREQUENCIES)]
         angles = torch.cat(waves, -1)
         features = [at, size.expand_as(at), angles.sin(), angles.cos()]
         return self.project(torch.cat(features, -1))
 
 
-class SerConnector(nn.Module):
-    """Self-attention over the draft and every visual token; what it adds to the frame's.
+def _spread(boxes: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Points (N, 2) of each box (B, K, 4) in the frame (B, K, N, 2); sizes (B, K, 1, 2)."""
+    size = boxes[..., None, 2:] - boxes[..., None, :2]
+    return boxes[..., None, :2] + inside * size, size
 
-    The paper's multi-level self-refinement connector (MM-SeR, section 4), with the details of
-    the frame (crops of it at higher resolution) as further visual tokens.
+
+class Overlay(nn.Module):
+    """Lays details over the frame: what they show at each quarter of each of its tokens.
+
+    A quarter takes what lies at its centre, between the tokens of a detail interpolated
+    linearly, from several details their mean, and nothing where no detail looks. Tiles twice
+    as fine as the frame have a token at each of these centres, which is then taken as it is.
+    A model that has to find these tokens by attention learns it slowly and pays for it at run
+    time; here it is told.
+    """
+
+    centres: Tensor
+    quarters: Tensor
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.rows, self.columns = grid
+        fine = centres(2 * self.rows, 2 * self.columns)
+        fine = fine.view(self.rows, 2, self.columns, 2, 2).transpose(1, 2)
+        self.register_buffer("quarters", fine.reshape(-1, 2), persistent=False)  # (4 N, 2)
+        self.register_buffer("centres", centres(*grid), persistent=False)
+
+    def forward(self, details: Tensor, places: Tensor) -> Tensor:
+        """Details (B, K, N, w) at places (B, K, 4) -> (B, N, 4 w), quarter by quarter."""
+        at, size = _spread(places, self.centres)
+        apart = (self.quarters - at[..., None, :]) / size[..., None, :]  # (B, K, N, 4 N, 2)
+        across = (1 - self.columns * apart[..., 0].abs()).relu()
+        down = (1 - self.rows * apart[..., 1].abs()).relu()
+        share = (across * down).flatten(1, 2).transpose(1, 2)  # (B, 4 N, K N)
+        share = share / share.sum(-1, keepdim=True).clamp(min=1)
+        return (share @ details.flatten(1, 2)).unflatten(1, (-1, 4)).flatten(2)
+
+
+class SerConnector(nn.Module):
+    """Self-attention over the draft and the visual tokens; what it adds to the frame's.
+
+    The paper's multi-level self-refinement connector (MM-SeR, section 4). The details of the
+    frame (crops of it at higher resolution) are laid over its tokens before they are mixed.
     """
 
     whole: Tensor
@@ -76,8 +117,12 @@ class SerConnector(nn.Module):
             nn.Linear(config.decoder.width, width), nn.GELU(), nn.Linear(width, width)
         )
         self.place = Place(grid, width)
+        self.overlay = Overlay(grid)
+        self.closer = nn.Sequential(
+            nn.Linear(4 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
         self.order = nn.Parameter(torch.randn(ser.draft_positions, width) * 0.02)
-        self.kind = nn.Parameter(torch.randn(3, width) * 0.02)  # draft, frame, detail
+        self.kind = nn.Parameter(torch.randn(2, width) * 0.02)  # draft, frame
         self.blocks = nn.ModuleList(
             Block(width, ser.heads, ser.feedforward) for _ in range(ser.depth)
         )
@@ -105,12 +150,12 @@ class SerConnector(nn.Module):
         frame = self.visual(levels.transpose(1, 2).flatten(2))  # (B, N, m d) -> (B, N, w)
         frame = frame + self.place(self.whole.expand(batch, 1, 4))[:, 0] + self.kind[1]
         near = self.visual(details.transpose(2, 3).flatten(3)) + self.place(places)
-        near = (near + self.kind[2]).flatten(1, 2)  # (B, K N, w)
+        frame = frame + self.closer(self.overlay(near, places))
         said = self.textual(draft) + self.order[: draft.shape[1]] + self.kind[0]  # (B, T, w)
-        mixed = torch.cat([frame, near, said], 1)
+        mixed = torch.cat([frame, said], 1)
         mask = None
         if valid is not None:
-            seen = torch.ones(batch, frame.shape[1] + near.shape[1], device=valid.device).bool()
+            seen = torch.ones(batch, tokens, device=valid.device).bool()
             hidden = ~torch.cat([seen, valid], 1)[:, None, None, :]
             mask = torch.zeros(hidden.shape, dtype=mixed.dtype, device=mixed.device)
             mask = mask.masked_fill(hidden, MASKED)

@@ -29,9 +29,9 @@ from mmser_ros.world.grammar import (
 )
 from mmser_ros.world.scene import LANE, REACH, Scene
 
-NAMED = 0.004
+NAMED = 0.008
 """Share of the image from which a thing is named."""
-NAMED_DOOR = 0.008
+NAMED_DOOR = 0.015
 GLIMPSED = 0.0002
 """Share of the image from which a thing counts as visible at all."""
 BRANCH = 0.005

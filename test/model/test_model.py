@@ -22,6 +22,7 @@ from mmser_ros.model.config import (
     VisionConfig,
     load_config,
 )
+from mmser_ros.model.connectors import Overlay
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.train.sequences import IGNORED, generate, pack
 
@@ -96,7 +97,8 @@ def test_batched_generation_equals_one_frame_at_a_time(model: MmSer) -> None:
 
 def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:
     levels, details = torch.randn(1, 2, 6, 16), torch.randn(1, 4, 2, 6, 16)
-    places, draft = torch.rand(1, 4, 4), torch.randn(1, 5, 16)
+    places = torch.rand(1, 4, 4).sort(-1).values
+    draft = torch.randn(1, 5, 16)
     alone = model.ser(levels, details, places, draft)
     longer = torch.cat([draft, torch.randn(1, 3, 16)], 1)
     valid = torch.tensor([[True] * 5 + [False] * 3])
@@ -105,7 +107,8 @@ def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:
 
 def test_draft_details_and_places_all_reach_the_sharpened_tokens(model: MmSer) -> None:
     levels, details = torch.randn(1, 2, 6, 16), torch.randn(1, 4, 2, 6, 16)
-    places, draft = torch.rand(1, 4, 4), torch.randn(1, 5, 16)
+    places = torch.rand(1, 4, 4).sort(-1).values
+    draft = torch.randn(1, 5, 16)
     before = model.ser(levels, details, places, draft)
     for changed in (
         (levels + 1e-1 * torch.randn_like(levels), details, places, draft),
@@ -114,6 +117,30 @@ def test_draft_details_and_places_all_reach_the_sharpened_tokens(model: MmSer) -
         (levels, details, places, draft.flip(1)),
     ):
         assert not torch.allclose(before, model.ser(*changed), atol=1e-6)
+
+
+def test_tiles_are_laid_over_the_quarters_of_the_tokens_that_they_show() -> None:
+    rows, columns = 2, 3
+    tiles = torch.arange(4.0 * rows * columns).view(1, 4, rows * columns, 1)
+    places = torch.tensor([[(x, y, x + 0.5, y + 0.5) for y in (0, 0.5) for x in (0, 0.5)]])
+    over = Overlay((rows, columns))(tiles, places)[0]
+    canvas = tiles.view(2, 2, rows, columns).transpose(1, 2).reshape(2 * rows, 2 * columns)
+    for token in range(rows * columns):
+        top, left = 2 * (token // columns), 2 * (token % columns)
+        assert torch.allclose(
+            over[token], canvas[top : top + 2, left : left + 2].flatten(), atol=1e-4
+        )
+
+
+def test_a_crop_is_interpolated_where_it_looks_and_is_nothing_elsewhere() -> None:
+    ramp = (torch.arange(4) + 0.5).expand(4, 4).reshape(1, 1, 16, 1) / 8  # x of the left half
+    place = torch.tensor([[[0.0, 0.0, 0.5, 1.0]]])
+    over = Overlay((4, 4))(ramp, place)[0].view(4, 4, 2, 2)
+    centres = (torch.arange(8) + 0.5) / 8
+    assert torch.allclose(over[1, :2, 1].flatten()[:3], centres[:3], atol=1e-6)
+    assert (over[:, 2:] == 0).all()
+    twice = Overlay((4, 4))(ramp.expand(1, 2, 16, 1), place.expand(1, 2, 4))[0].view(4, 4, 2, 2)
+    assert torch.allclose(twice[1:3, :2], over[1:3, :2], atol=1e-6)
 
 
 def test_second_look_works_without_draft_and_without_details(model: MmSer) -> None:
