@@ -39,9 +39,9 @@ def folder(tiny_model, tmp_path) -> Path:
 
 
 def test_glance_and_refinement_fill_every_field(captioner):
-    glance = captioner.glance(frame(1))
+    glance = captioner.glance(frame(2))
     refined = captioner.refine(glance)
-    assert glance.frame.sequence == 1 and glance.caption.stage is Stage.COARSE
+    assert glance.frame.sequence == 2 and glance.caption.stage is Stage.COARSE
     assert refined.stage is Stage.REFINED
     assert not glance.caption.changed
     assert refined.changed == (refined.text != glance.caption.text)

@@ -27,7 +27,9 @@ def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[s
     assert len(capsys.readouterr().out) > 200
 
 
-@pytest.mark.parametrize("argv", [[], ["sing"], ["caption", "x", "--bag-version", "7"], ["eval"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["sing"], ["caption", "x", "--bag-version", "7"], ["eval", "--frames"]]
+)
 def test_wrong_usage_ends_with_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(argv)

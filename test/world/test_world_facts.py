@@ -120,7 +120,7 @@ def test_a_closed_door_blocks_and_an_open_one_lets_through() -> None:
 
 def test_ahead_is_the_lane_and_no_image_column() -> None:
     # At 7 m, 0.7 m aside is nearly the middle of the image, but not in the way.
-    far = truth(scene(thing(7.0, 0.7))).items[0]
+    far = truth(scene(thing(7.0, 0.7, "shelf", size=(0.5, 0.6), height=1.9))).items[0]
     assert 0.4 < far.centre[0] < 0.5
     assert far.side == "left"
     # At 1.3 m, 0.5 m aside is far from the middle, but in the way.
