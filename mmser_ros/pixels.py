@@ -8,6 +8,7 @@ Training and inference use these same functions. Pixels are float32, (x / 255 - 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmser_ros.model.config import ImageConfig
 
+Canvas = TypeVar("Canvas", bound=Any)
 Image = NDArray[np.uint8]
 """(H, W, 3), RGB."""
 Pixels = NDArray[np.float32]
@@ -63,8 +65,11 @@ def tile_pixels(canvas: Image, image: ImageConfig) -> Pixels:
     return _normalised(tiles(canvas, image), image)
 
 
-def tiles(canvas: Image, image: ImageConfig) -> list[Image]:
-    """Views of the canvas, each as large as an encoder input, row by row."""
+def tiles(canvas: Canvas, image: ImageConfig) -> list[Canvas]:
+    """Views of the canvas (H, W, 3), each as large as an encoder input, row by row.
+
+    A canvas is an array, or a tensor wherever it lies.
+    """
     height, width = image.height, image.width
     return [
         canvas[row * height : (row + 1) * height, column * width : (column + 1) * width]

@@ -21,7 +21,7 @@ def read_predictions(path: Path) -> dict[ImageId, str]:
     found: dict[ImageId, str] = {}
     for image, caption in _rows(_load(path), path):
         if image in found:
-            raise Failure(f"{path} has two captions of the image {image}; one is scored.")
+            raise Failure(f"{path} has two captions of the image {image}; it needs one.")
         found[image] = caption
     if not found:
         raise Failure(f"{path} holds no captions.")
@@ -39,13 +39,13 @@ def read_references(path: Path) -> dict[ImageId, list[str]]:
     return found
 
 
-def score_files(predictions: Path, references: Path, tokenizer: str | None) -> dict[str, Any]:
+def score_files(predictions: Path, references: Path, tokenizer: str) -> dict[str, Any]:
     """Scores of one file against the other.
 
-    Without a named tokenizer it is COCO's, which needs Java. Images without a prediction are
-    counted and left out, as COCO's evaluation does. Raises Failure.
+    ``tokenizer`` as in ``metrics.captions``. Images without a prediction are counted and left
+    out, as COCO's evaluation does. Raises Failure.
     """
-    from mmser_ros.metrics.captions import NAMES, PTB, MetricsMissing, score
+    from mmser_ros.metrics.captions import NAMES, MetricsMissing, score
 
     said, true = read_predictions(predictions), read_references(references)
     unknown = [image for image in said if image not in true]
@@ -55,15 +55,13 @@ def score_files(predictions: Path, references: Path, tokenizer: str | None) -> d
             f"the first of them {unknown[0]}."
         )
     try:
-        found = score(
-            list(said.values()), [true[image] for image in said], NAMES, tokenizer or PTB
-        )
+        found = score(list(said.values()), [true[image] for image in said], NAMES, tokenizer)
     except MetricsMissing as error:
         raise Failure(str(error)) from error
     return {
         "n": len(said),
         "left_out": len(true) - len(said),
-        "tokenizer": tokenizer or PTB,
+        "tokenizer": tokenizer,
         **{name: round(value, 6) for name, value in found.whole.items()},
     }
 

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         choices=("ptb", "spaces"),
+        default="ptb",
         help="of two files: the Penn Treebank's, COCO's own (default), or none but spaces",
     )
     parser.add_argument("--json", metavar="FILE", help="write the scores there (-: stdout)")
@@ -127,10 +128,7 @@ def run(args: argparse.Namespace) -> int:
     }
     _tell(scores, table(scores), args.json)
     if args.html is not None:
-        try:
-            mistakes.write(args.html, scores)
-        except OSError as error:
-            raise Failure(f"{args.html} cannot be written: {error.strerror}.") from error
+        _write(args.html, mistakes.page(scores))
     return OK
 
 
@@ -185,6 +183,7 @@ def evaluate(
     misled = captioner.refine(_with_draft(captioner, first, before.caption.text))
     said["refined_shuffled_draft"].insert(0, misled.text)
     count = len(truths)
+    wanted = [caption(truth) for truth in truths]
     scored: dict[str, Any] = {}
     for look, captions in said.items():
         scored[look] = {
@@ -198,10 +197,7 @@ def evaluate(
         "engine": captioner.info.backend,
         "precision": captioner.info.precision,
         **scored,
-        "confidence": {
-            look: _confidence(captions, [caption(truth) for truth in truths])
-            for look, captions in sure.items()
-        },
+        "confidence": {look: _confidence(captions, wanted) for look, captions in sure.items()},
         "repair": {
             name: round(value, 4)
             for name, value in repair(said["coarse"], said["refined"], truths).items()

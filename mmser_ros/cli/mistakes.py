@@ -58,10 +58,10 @@ class Mistakes:
         push = heapq.heappush if len(self._worst) < self._kept else heapq.heapreplace
         push(self._worst, (rank, shown))
 
-    def write(self, path: Path, scores: dict[str, Any]) -> None:
-        """Write the page. Raises OSError."""
+    def page(self, scores: dict[str, Any]) -> str:
+        """The page, with the scores of the whole run at its head."""
         cards = [shown for _, shown in sorted(self._worst, key=lambda one: one[0], reverse=True)]
-        page = Template(
+        return Template(
             (Path(__file__).parent / "mistakes.html").read_text(encoding="utf-8")
         ).substitute(
             style=style(),
@@ -73,9 +73,6 @@ class Mistakes:
             cards="\n".join(card(shown) for shown in cards),
             shown=len(cards),
         )
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
 
     def _table(self) -> str:
         total = Counter(self._kinds["coarse"]) + Counter(self._kinds["refined"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmser_ros.model.config import ImageConfig
-from mmser_ros.pixels import resize
+from mmser_ros.pixels import resize, tiles
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.heads import CLASSES
 from mmser_ros.world import grammar
@@ -85,10 +85,8 @@ class Examples:
 
     def tiles(self, rows: Rows) -> Tensor:
         """Tiles of some frames, frame by frame, row by row: (B K, H, W, 3) uint8."""
-        image = self.image
-        x = self.canvases(rows)
-        x = x.view(len(x), image.rows, image.height, image.columns, image.width, 3)
-        return x.transpose(2, 3).reshape(-1, image.height, image.width, 3)
+        canvases = self.canvases(rows)
+        return torch.stack([tile for canvas in canvases for tile in tiles(canvas, self.image)])
 
     def windows(self, rows: Rows, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A random cut of each picture, as large as a tile, and its patch labels."""

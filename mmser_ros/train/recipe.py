@@ -25,20 +25,20 @@ class Plan:
     vision: Schedule
     glance: Schedule
     refine: Schedule
-    batch: int = 32
+    batch: int
     """Captions a step."""
-    wholes: int = 30
-    windows: int = 18
+    wholes: int
+    windows: int
     """Frames, and cuts of other frames, a step of the vision stage."""
-    unseen: float = 0.3
+    unseen: float
     """Share of frames that the glance stage leaves out; its captions of them are drafts."""
-    own: float = 0.45
-    rules: float = 0.3
-    foreign: float = 0.1
+    own: float
+    rules: float
+    foreign: float
     """Kinds of draft in the refinement stage; the rest is blank."""
-    coarse: float = 0.3
+    coarse: float
     """Share of refinement steps that train the first glance on."""
-    dense: float = 0.5
+    dense: float
     """Weight of patch labels on the sharpened visual tokens."""
 
     def of(self, stage: str) -> Schedule:

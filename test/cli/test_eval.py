@@ -98,11 +98,10 @@ def test_the_second_look_is_scored_with_own_true_and_foreign_drafts() -> None:
     assert scores["decoder_calls"] == {"coarse": 3, "refined": 3} and scores["changed"] == 1
 
 
-def test_the_page_of_mistakes_shows_the_worst_first(tmp_path: Path) -> None:
+def test_the_page_of_mistakes_shows_the_worst_first() -> None:
     mistakes = Mistakes(kept=2)
     scores = evaluate(Repeater(), views(), mistakes)
-    mistakes.write(tmp_path / "page.html", scores)
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = mistakes.page(scores)
     cards = re.findall(r'data-frame="(\d)".*?not right: ([^<]*)<', page)
     assert [number for number, _ in cards] == ["0", "1"]  # 2 faults, 1 fault; one is left out
     assert "chair not named" in cards[0][1] and "path is blocked, not clear" in cards[0][1]
