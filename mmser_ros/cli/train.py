@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         from accelerate import Accelerator
 
         from mmser_ros.train.memory import keep_freed_memory
-        from mmser_ros.train.recipe import find_recipe, load_recipe
+        from mmser_ros.train.recipe import claim, find_recipe, load_recipe
         from mmser_ros.train.run import run as train
     except ImportError as error:
         raise Failure(
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     accelerator = Accelerator(mixed_precision="bf16", cpu=args.device == "cpu")
     shards = args.work / "shards"
     if accelerator.is_main_process:
+        claim(args.work, recipe)
         for split, count in (("validation", recipe.validation), ("train", recipe.frames)):
             render_split(shards, split, count, seed=recipe.seed, workers=args.workers)
     accelerator.wait_for_everyone()

@@ -166,6 +166,7 @@ def open_examples(
     tokenizer: Tokenizer,
     image: ImageConfig,
     device: torch.device | None = None,
+    most: int | None = None,
 ) -> Examples:
-    """The rendered frames of one split below a folder."""
-    return Examples(Shards(folder, split), tokenizer, image, device)
+    """The rendered frames of one split below a folder, or the first ``most`` of them."""
+    return Examples(Shards(folder, split, most), tokenizer, image, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Plan:
     windows: int
     """Frames, and cuts of other frames, a step of the vision stage."""
     unseen: float
-    """Share of frames that the glance stage leaves out; its captions of them are drafts."""
+    """Share of frames kept from vision and glance, for the second look to learn from."""
     own: float
     rules: float
     foreign: float
@@ -101,3 +102,18 @@ def load_recipe(path: Path, vocabulary: int) -> Recipe:
     recipe: Recipe = build(Recipe, raw, path)
     check(recipe.model, path)
     return recipe
+
+
+def claim(folder: Path, recipe: Recipe) -> None:
+    """Note in a work folder whose it is: another recipe's checkpoints must not be gone on with.
+
+    Raises BadModel with a sentence where the folder is another recipe's.
+    """
+    path, text = folder / "recipe.json", json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise BadModel(
+            f"{folder} holds the frames and checkpoints of another recipe (recipe.json); "
+            "name another folder with --work, or delete this one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

@@ -42,8 +42,8 @@ def run(
     trainer.reading()
     image = model.config.image
     device = accelerator.device
-    frames = open_examples(shards, "train", tokenizer, image, device)
-    held = open_examples(shards, "validation", tokenizer, image, device)
+    frames = open_examples(shards, "train", tokenizer, image, device, recipe.frames)
+    held = open_examples(shards, "validation", tokenizer, image, device, recipe.validation)
     log.info("%d frames to train on, %d to validate", len(frames), len(held))
     trainer.vision(frames, held)
     log.info("patches read right: %s", vision_accuracy(trainer, held))

@@ -132,7 +132,14 @@ def render_shard(out: FilePath, seed: int, split: str, first: int, count: int) -
     np.save(partial / "images.npy", images)
     np.save(partial / "ids.npy", cells)
     (partial / "facts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)  # a shorter one, if there is any
     partial.rename(out)
+
+
+def _rendered(shard: FilePath) -> int:
+    """Frames of a shard; 0 if there is none."""
+    path = shard / "images.npy"
+    return len(np.load(path, mmap_mode="r")) if path.is_file() else 0
 
 
 class Shards:
@@ -207,7 +214,7 @@ class Shards:
 def render_split(
     out: FilePath, split: str, count: int, seed: int = 0, workers: int = 2, shard: int = SHARD
 ) -> None:
-    """Renders the shards of a split that are missing, in worker processes.
+    """Renders the shards of a split that are missing or too short, in worker processes.
 
     A worker that dies (software renderers do, once in many thousand frames) is started again
     on its shard.
@@ -219,9 +226,9 @@ def render_split(
     out.mkdir(parents=True, exist_ok=True)
     waiting = []
     for k in range(math.ceil(count / shard)):
-        target = out / f"{split}-{k:04d}"
-        if not target.exists():
-            waiting.append((target, k * shard, min(shard, count - k * shard), 0))
+        target, size = out / f"{split}-{k:04d}", min(shard, count - k * shard)
+        if _rendered(target) < size:
+            waiting.append((target, k * shard, size, 0))
     waiting.reverse()
     running: dict[subprocess.Popen[bytes], tuple[FilePath, int, int, int]] = {}
     begun, frames = time.monotonic(), 0

@@ -13,7 +13,7 @@ yaml = pytest.importorskip("yaml", reason="recipes are YAML")
 
 from mmser_ros.model.config import BadModel, load_config
 from mmser_ros.tokens import build_word_level
-from mmser_ros.train.recipe import STAGES, find_recipe, load_recipe
+from mmser_ros.train.recipe import STAGES, claim, find_recipe, load_recipe
 from mmser_ros.world import grammar
 
 ENGINE = Path(__file__).parents[2] / "engines" / "nano"
@@ -37,6 +37,14 @@ def test_a_scale_makes_every_stage_longer() -> None:
         assert twice == dataclasses.replace(recipe.plan.of(stage), steps=twice.steps)
         assert twice.steps == 2 * recipe.plan.of(stage).steps
     assert recipe.scaled(1e-9).plan.vision.steps == 2
+
+
+def test_checkpoints_of_another_recipe_are_not_gone_on_with(tmp_path: Path) -> None:
+    recipe = load_recipe(find_recipe("nano"), WORDS)
+    for _ in range(2):
+        claim(tmp_path / "work", recipe)
+    with pytest.raises(BadModel, match="of another recipe"):
+        claim(tmp_path / "work", recipe.scaled(2))
 
 
 @pytest.mark.parametrize(

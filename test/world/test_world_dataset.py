@@ -76,6 +76,14 @@ def test_a_second_run_renders_only_what_is_missing(shards: Path, tmp_path: Path)
     np.testing.assert_array_equal(np.load(shards / "train-0001" / "images.npy"), pixels)
 
 
+def test_a_shard_that_is_too_short_is_rendered_anew(tmp_path: Path) -> None:
+    render_split(tmp_path, "train", 2, seed=4, workers=1, shard=4)
+    render_split(tmp_path, "train", 3, seed=4, workers=1, shard=4)
+    assert [len(Shards(tmp_path, "train")), len(Shards(tmp_path, "train", most=2))] == [3, 2]
+    render_split(tmp_path, "train", 1, seed=4, workers=1, shard=4)
+    assert len(Shards(tmp_path, "train")) == 3
+
+
 def test_a_worker_that_dies_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
