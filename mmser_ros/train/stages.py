@@ -6,6 +6,10 @@
 3. **Glance**: vision frozen; connector and decoder learn coarse captions.
 4. **Refinement**: vision frozen; all else learns both looks at once, from drafts by the
    model itself, by rules, of other frames, and from none.
+
+A share of the frames is kept from vision and glance. Of the others the glance knows more than
+it will of any new frame: a second look that learns from its captions of them believes its
+drafts, and its eyes, more than they deserve.
 """
 
 from __future__ import annotations
@@ -103,11 +107,12 @@ class Trainer:
     def vision(self, frames: Examples, held: Examples) -> None:
         """Stage 2."""
         model, plan, image = self.model, self.plan, self.model.config.image
+        total = self.first_unseen(len(frames))
 
         def step(k: int) -> Losses:
             rng = self.rng("vision", 2, k)
             count = plan.wholes + plan.windows
-            rows = self.chosen("vision", k, count, len(frames))
+            rows = self.chosen("vision", k, count, total)
             whole, cut = self.mine(rows[: plan.wholes]), self.mine(rows[plan.wholes :])
             pictures, labels = mirrored(
                 frames.glances(whole), frames.patches[whole], self._coins(len(whole), rng)
@@ -168,22 +173,21 @@ class Trainer:
         own: dict[int, list[int]],
         watch: Callable[[], Losses] | None = None,
     ) -> None:
-        """Stage 4. ``own`` are the glance's captions of frames that it was not trained on."""
+        """Stage 4. ``own`` are the glance's captions of the frames that it has not learnt from.
+
+        The first look goes on learning from all frames, the second learns from those.
+        """
         model, plan = self.model, self.plan
         captioned = np.array(sorted(own))
 
         def step(k: int) -> Losses:
             rng = self.rng("refine", 2, k)
-            rows = self.chosen("refine", k, plan.batch, len(frames))
             if rng.random() < plan.coarse:
+                rows = self.chosen("refine", k, plan.batch, len(frames))
                 loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
-            kinds = rng.random(len(rows))
-            rows = np.where(kinds < plan.own, rng.choice(captioned, len(rows)), rows)
-            drafts = [
-                self.draft(frames, int(r), kind, own, rng)
-                for r, kind in zip(rows, kinds, strict=True)
-            ]
+            rows = captioned[self.chosen("refine", k, plan.batch, len(captioned))]
+            drafts = [self.draft(frames, int(r), rng.random(), own, rng) for r in rows]
             losses = self.refined(frames, features, self.mine(rows), self.mine(drafts))
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
@@ -245,7 +249,7 @@ class Trainer:
         return []
 
     def first_unseen(self, total: int) -> int:
-        """Frames from this one on are left out of the glance stage."""
+        """Frames from this one on are kept from the vision and glance stages."""
         return max(1, round(total * (1 - self.plan.unseen)))
 
     def captions(
