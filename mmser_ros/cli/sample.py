@@ -29,7 +29,7 @@ TRUTH = "truth.jsonl"
 SEED = 1
 SCENES = (317, 1698, 380, 248)
 """Of the test split: the first of each kind with a clear way and two things or more at the start
-which the built-in model describes rightly all along, looked at in five places.
+which an earlier training of the built-in model described rightly, looked at in five places.
 """
 PACE = 0.3
 """Metres a second, as a robot goes indoors."""

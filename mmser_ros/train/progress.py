@@ -103,7 +103,8 @@ def train(
             checkpoint.save(at)
         seen.clear()
         if _agreed(at.done, accelerator):
-            log.info("%s: no better for %d measurements, ended early", name, schedule.patience)
+            if k + 1 < schedule.steps:
+                log.info("%s: no better for %d measurements, ended early", name, schedule.patience)
             break
     accelerator.wait_for_everyone()
     if not main or schedule.patience:  # batch norm's averages are each process's own
