@@ -113,10 +113,13 @@ def claim(folder: Path, recipe: Recipe) -> None:
     Raises BadModel with a sentence where the folder is another recipe's.
     """
     path, text = folder / "recipe.json", json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")  # a kill must not leave half a recipe
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    elif path.read_text(encoding="utf-8") != text:
         raise BadModel(
             f"{folder} holds the frames and checkpoints of another recipe (recipe.json); "
             "name another folder with --work, or delete this one."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
