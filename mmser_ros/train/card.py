@@ -1,4 +1,4 @@
-"""The model card of the built-in model, written from its config and its scores.
+"""The model card of the built-in model, written from its config, recipe and scores.
 
 Write it with ``python -m mmser_ros.train.card engines/nano`` after ``mmser eval``.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmser_ros.model.config import ModelConfig, load_config
+from mmser_ros.train.recipe import find_recipe, load_recipe
 
 ROWS = (
     ("chair_i", "mentions of objects that are not there (CHAIRi)"),
@@ -38,6 +39,7 @@ def card(folder: Path) -> str:
     config = load_config(folder / "config.json")
     scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     made: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    plan = load_recipe(find_recipe(config.name), config.decoder.vocabulary).plan
     heads = ["", *LOOKS.values()]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---|" * len(LOOKS)]
     for key, words in ROWS:
@@ -63,6 +65,10 @@ def card(folder: Path) -> str:
         frames=made["frames"],
         validation=made["validation"],
         parameters=made["parameters"] / 1e6,
+        own=100 * plan.own,
+        rules=100 * plan.rules,
+        foreign=100 * plan.foreign,
+        none=100 * (1 - plan.own - plan.rules - plan.foreign),
         stages=", ".join(f"{name} {steps} steps" for name, steps in made["steps"].items()),
         tokens=config.visual_tokens,
         vision_width=config.vision.width,
