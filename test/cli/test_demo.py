@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,8 +34,11 @@ def test_a_recording_becomes_a_report_over_dds(
     ended = mmser("demo", "--bag", bag, "--model", tiny_model, "--out", out, "--rate", "0.5")
     assert ended.returncode == 0, ended.stderr + (out / "node.log").read_text()
     assert "coarse" in ended.stdout and "refined" in ended.stdout and "ms" in ended.stdout
+    # How many of the frames are captioned depends on how busy the machine is.
+    told = re.search(r"(\d+) of 12  frames captioned", ended.stdout)
+    assert told, ended.stdout
     page = (out / "report.html").read_text()
-    assert page.count("<article") >= 10
+    assert page.count("<article") == int(told[1]) >= 1
     assert "tiny" in page and "onnxruntime" in page and TOPIC in page
 
 
@@ -116,11 +120,11 @@ def test_what_cannot_be_played_is_said_in_a_sentence(
 
 def test_play_tells_which_frame_has_which_stamp(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "bag", "db3", [compressed(n) for n in range(5)])
-    ended = mmser("play", bag, "--json", "--rate", "4", "--frames", "4")
+    ended = mmser("play", bag, "--json", "--rate", "0.25", "--frames", "4")
     assert ended.returncode == 0, ended.stderr
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [line["frame"] for line in told] == [0, 1, 2, 3]
     assert [line["recorded_ns"] for line in told] == [BEGIN + n * PERIOD for n in range(4)]
     stamps = [line["stamp_ns"] for line in told]
     assert stamps == sorted(set(stamps)) and stamps[0] > BEGIN
-    assert (stamps[3] - stamps[0]) / 1e9 == pytest.approx(3 * 0.05 / 4, abs=0.03)
+    assert (stamps[3] - stamps[0]) / 1e9 == pytest.approx(3 * 0.05 / 0.25, abs=0.3)

@@ -185,7 +185,7 @@ def test_thresholds_of_the_settings_reach_the_captions() -> None:
 
 
 def test_max_rate_spaces_the_frames_but_not_the_goals() -> None:
-    with running(max_rate=4.0) as rig:
+    with running(max_rate=1.0) as rig:
         began = time.monotonic()
         rig.put(1)
         until(lambda: len(rig.sink.shown) == 1)
@@ -193,10 +193,10 @@ def test_max_rate_spaces_the_frames_but_not_the_goals() -> None:
         question = Question()
         rig.box.ask(question)
         assert question.ended.wait(5)
-        assert time.monotonic() - began < 0.24
+        assert time.monotonic() - began < 0.98
         assert len(rig.sink.shown) == 1
         until(lambda: len(rig.sink.shown) == 2)
-        assert time.monotonic() - began >= 0.24
+        assert time.monotonic() - began >= 0.98
 
 
 def test_goals_hear_the_coarse_caption_and_get_the_last_one() -> None:
