@@ -41,9 +41,6 @@ class Plan:
     """Share of refinement steps that train the first glance on."""
     dense: float
     """Weight of patch labels on the sharpened visual tokens."""
-    path: float
-    """How many times as much as others the words that tell the path's state count in refined
-    captions."""
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""

@@ -50,25 +50,12 @@ def padded(rows: Sequence[Ids], filler: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-def caption_loss(
-    decoder: Decoder,
-    prefix: Tensor,
-    text: Tensor,
-    targets: Tensor,
-    weights: Tensor | None = None,
-) -> Tensor:
-    """Mean cross entropy of the captions, given visual tokens (B, N, D).
-
-    ``weights`` (B, T) tell how much each token counts; all the same by default.
-    """
+def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy of the captions, given visual tokens (B, N, D)."""
     states = decoder(torch.cat([prefix, decoder.embed(text).to(prefix.dtype)], 1))
     learnt = targets != IGNORED
     logits = decoder.head(states[:, prefix.shape[1] :][learnt]).float()
-    if weights is None:
-        return F.cross_entropy(logits, targets[learnt])
-    counts = weights[learnt]
-    losses = F.cross_entropy(logits, targets[learnt], reduction="none")
-    return (losses * counts).sum() / counts.sum()
+    return F.cross_entropy(logits, targets[learnt])
 
 
 @torch.no_grad()

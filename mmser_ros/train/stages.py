@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -226,8 +225,7 @@ class Trainer:
             levels, details, places = features.all(rows)
             said = model.decoder.embed(ids)
             prefix = sharpened(model, levels, details, places, said, valid)
-            weights = self._path_counts(targets)
-            loss = caption_loss(model.decoder, prefix, text, targets, weights)
+            loss = caption_loss(model.decoder, prefix, text, targets)
             dense = self.sharp.patch_loss(prefix, frames.patches[rows].long())
             dense = dense + 0.3 * self.sharp.frame_loss(prefix, frames.frames[rows])
         return {"refined": loss, "dense": dense}
@@ -273,12 +271,6 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         text, targets = pack(captions, drafts, self.model.config.prompt)
         return text.to(self.device), targets.to(self.device)
-
-    def _path_counts(self, targets: Tensor) -> Tensor:
-        """How much each target counts: more the two words after "path", which tell its state."""
-        (word,) = self.tokenizer.encode("path")
-        at = F.pad((targets == word).float(), (2, 0))
-        return 1 + (self.plan.path - 1) * (at[:, 1:-1] + at[:, :-2])
 
     def _blind(self, text: Tensor) -> Tensor:
         """Visual tokens that show nothing, for as many captions."""

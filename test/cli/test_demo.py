@@ -31,14 +31,13 @@ def test_a_recording_becomes_a_report_over_dds(
     make = raw if kind == "Image" else compressed
     bag = write_bag(tmp_path / "bag", "mcap", [make(n) for n in range(12)], kind)
     out = tmp_path / "demo"
-    ended = mmser("demo", "--bag", bag, "--model", tiny_model, "--out", out, "--rate", "0.5")
+    ended = mmser("demo", "--bag", bag, "--model", tiny_model, "--out", out, "--rate", "0.1")
     assert ended.returncode == 0, ended.stderr + (out / "node.log").read_text()
     assert "coarse" in ended.stdout and "refined" in ended.stdout and "ms" in ended.stdout
-    # How many of the frames are captioned depends on how busy the machine is.
     told = re.search(r"(\d+) of 12  frames captioned", ended.stdout)
     assert told, ended.stdout
     page = (out / "report.html").read_text()
-    assert page.count("<article") == int(told[1]) >= 1
+    assert page.count("<article") == int(told[1]) >= 10
     assert "tiny" in page and "onnxruntime" in page and TOPIC in page
 
 
