@@ -15,7 +15,7 @@ from mmser_ros.model.config import BadModel, ModelConfig, build, check
 from mmser_ros.train.progress import Schedule
 from mmser_ros.world import grammar
 
-STAGES = ("reading", "vision", "glance", "refine")
+STAGES = ("reading", "vision", "glance", "refine", "again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Plan:
     vision: Schedule
     glance: Schedule
     refine: Schedule
+    again: Schedule
     batch: int
     """Captions a step."""
     wholes: int
@@ -41,6 +42,9 @@ class Plan:
     """Share of refinement steps that train the first glance on."""
     dense: float
     """Weight of patch labels on the sharpened visual tokens."""
+    keep: float
+    """Weight of a path state that the draft has right, when refining again: the second look then
+    changes it only where it is sure."""
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""

@@ -50,11 +50,12 @@ def run(
     seen = features.compute(model, frames, work / "features-train.npy", accelerator)
     unseen = features.compute(model, held, work / "features-validation.npy", accelerator)
     trainer.glance(frames, seen, held, unseen)
-    own = trainer.captions(seen, np.arange(trainer.first_unseen(len(frames)), len(frames)))
-    few = trainer.captions(unseen, np.arange(min(WATCHED, len(held))))
-    right = np.mean([tuple(few[r]) == held.captions[r] for r in few])
-    log.info("glance: %.1f %% of validation captions exact", 100 * right)
-    trainer.refine(frames, seen, own, watch_drafts(trainer, held, unseen, few))
+    for stage in ("refine", "again"):
+        own = trainer.captions(seen, np.arange(trainer.first_unseen(len(frames)), len(frames)))
+        few = trainer.captions(unseen, np.arange(min(WATCHED, len(held))))
+        right = np.mean([tuple(few[r]) == held.captions[r] for r in few])
+        log.info("glance: %.1f %% of validation captions exact", 100 * right)
+        trainer.refine(stage, frames, seen, own, watch_drafts(trainer, held, unseen, few))
     if accelerator.is_main_process:
         log.info("its course is drawn in %s", plot.draw(work))
         ship(trainer, tokenizer, held, seen.path, unseen.path, out, len(frames))

@@ -19,6 +19,9 @@ from mmser_ros.model.decoder import Decoder
 IGNORED = -100
 """Target of positions that are not learnt."""
 
+PATH_WORDS = 2
+"""Words after "path" that tell its state: is clear, is blocked, cannot be."""
+
 Ids = Sequence[int]
 
 
@@ -50,12 +53,45 @@ def padded(rows: Sequence[Ids], filler: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy of the captions, given visual tokens (B, N, D)."""
+def kept_path(
+    targets: Tensor, captions: Sequence[Ids], drafts: Sequence[Ids], path: int, weight: float
+) -> Tensor:
+    """How much each target (B, T) counts: a path state that the draft has right ``weight`` times.
+
+    ``path`` is the token "path", which the words of the state follow.
+    """
+    counts = torch.ones(targets.shape)
+    for row, caption, draft in zip(range(len(counts)), captions, drafts, strict=True):
+        if path in caption and _path_state(caption, path) == _path_state(draft, path):
+            at = targets[row].tolist().index(path) + 1
+            counts[row, at : at + PATH_WORDS] = weight
+    return counts
+
+
+def _path_state(caption: Ids, path: int) -> Ids | None:
+    if path not in caption:
+        return None
+    at = list(caption).index(path) + 1
+    return list(caption[at : at + PATH_WORDS])
+
+
+def caption_loss(
+    decoder: Decoder,
+    prefix: Tensor,
+    text: Tensor,
+    targets: Tensor,
+    counts: Tensor | None = None,
+) -> Tensor:
+    """Mean cross entropy of the captions, given visual tokens (B, N, D).
+
+    ``counts`` (B, T) tell how much each token counts; all the same by default.
+    """
     states = decoder(torch.cat([prefix, decoder.embed(text).to(prefix.dtype)], 1))
     learnt = targets != IGNORED
     logits = decoder.head(states[:, prefix.shape[1] :][learnt]).float()
-    return F.cross_entropy(logits, targets[learnt])
+    losses = F.cross_entropy(logits, targets[learnt], reduction="none")
+    share = torch.ones_like(losses) if counts is None else counts[learnt]
+    return (losses * share).sum() / share.sum()
 
 
 @torch.no_grad()

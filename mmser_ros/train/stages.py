@@ -1,4 +1,4 @@
-"""The four stages of training: reading, vision, glance, refinement.
+"""The five stages of training: reading, vision, glance, refinement twice.
 
 1. **Reading**: the decoder learns from text alone that a draft can be copied and mended.
    Without it a second look trained from scratch ignores its draft.
@@ -6,10 +6,12 @@
 3. **Glance**: vision frozen; connector and decoder learn coarse captions.
 4. **Refinement**: vision frozen; all else learns both looks at once, from drafts by the
    model itself, by rules, of other frames, and from none.
+5. **Refinement again**, from drafts that the model writes now: its first look has become
+   better, and a second look that knows the worse one doubts drafts that are right.
 
-A share of the frames is kept from vision and glance. Of the others the glance knows more than
-it will of any new frame: a second look that learns from its captions of them believes its
-drafts, and its eyes, more than they deserve.
+A share of the frames is kept from vision and from the first look. Of the others the first look
+knows more than it will of any new frame: a second look that learns from its captions of them
+believes its drafts, and its eyes, more than they deserve.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from mmser_ros.train.features import Features
 from mmser_ros.train.heads import Heads
 from mmser_ros.train.progress import Losses, train
 from mmser_ros.train.recipe import STAGES, Recipe
-from mmser_ros.train.sequences import caption_loss, generate, pack, padded
+from mmser_ros.train.sequences import caption_loss, generate, kept_path, pack, padded
 from mmser_ros.world import grammar
 
 log = logging.getLogger(__name__)
@@ -168,27 +170,28 @@ class Trainer:
 
     def refine(
         self,
+        stage: str,
         frames: Examples,
         features: Features,
         own: dict[int, list[int]],
         watch: Callable[[], Losses] | None = None,
     ) -> None:
-        """Stage 4. ``own`` are the glance's captions of the frames that it has not learnt from.
-
-        The first look goes on learning from all frames, the second learns from those.
+        """Stages 4 and 5. ``own`` are the glance's captions of the frames that it does not learn
+        from: the second look learns from those, the first from the others.
         """
         model, plan = self.model, self.plan
-        captioned = np.array(sorted(own))
+        captioned, total = np.array(sorted(own)), self.first_unseen(len(frames))
+        keep = plan.keep if stage == "again" else 1.0
 
         def step(k: int) -> Losses:
-            rng = self.rng("refine", 2, k)
+            rng = self.rng(stage, 2, k)
             if rng.random() < plan.coarse:
-                rows = self.chosen("refine", k, plan.batch, len(frames))
+                rows = self.chosen(stage, k, plan.batch, total)
                 loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
-            rows = captioned[self.chosen("refine", k, plan.batch, len(captioned))]
+            rows = captioned[self.chosen(stage, k, plan.batch, len(captioned))]
             drafts = [self.draft(frames, int(r), rng.random(), own, rng) for r in rows]
-            losses = self.refined(frames, features, self.mine(rows), self.mine(drafts))
+            losses = self.refined(frames, features, self.mine(rows), self.mine(drafts), keep)
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
 
@@ -198,7 +201,7 @@ class Trainer:
             "ser": model.ser,
             "sharp": self.sharp,
         }
-        self.run("refine", parts, step, watch)
+        self.run(stage, parts, step, watch)
 
     def coarse(self, frames: Examples, features: Features, rows: NDArray[np.int64]) -> Tensor:
         """Loss of coarse captions of some frames."""
@@ -214,10 +217,17 @@ class Trainer:
         features: Features,
         rows: NDArray[np.int64],
         drafts: Sequence[list[int]],
+        keep: float = 1.0,
     ) -> Losses:
-        """Loss of refined captions of some frames, given their drafts."""
+        """Loss of refined captions of some frames, given their drafts.
+
+        A path state that the draft has right counts ``keep`` times.
+        """
         model, prompt = self.model, self.model.config.prompt
-        text, targets = self._packed([frames.captions[r] for r in rows], drafts)
+        captions = [frames.captions[r] for r in rows]
+        text, targets = self._packed(captions, drafts)
+        (path,) = self.tokenizer.encode("path")
+        counts = kept_path(targets, captions, drafts, path, keep).to(self.device)
         ids = padded(drafts, prompt.pad).to(self.device)
         lengths = torch.tensor([len(draft) for draft in drafts], device=self.device)
         valid = torch.arange(ids.shape[1], device=self.device)[None, :] < lengths[:, None]
@@ -225,7 +235,7 @@ class Trainer:
             levels, details, places = features.all(rows)
             said = model.decoder.embed(ids)
             prefix = sharpened(model, levels, details, places, said, valid)
-            loss = caption_loss(model.decoder, prefix, text, targets)
+            loss = caption_loss(model.decoder, prefix, text, targets, counts)
             dense = self.sharp.patch_loss(prefix, frames.patches[rows].long())
             dense = dense + 0.3 * self.sharp.frame_loss(prefix, frames.frames[rows])
         return {"refined": loss, "dense": dense}

@@ -24,7 +24,7 @@ from mmser_ros.model.config import (
 )
 from mmser_ros.model.connectors import Overlay
 from mmser_ros.model.mmser import MmSer
-from mmser_ros.train.sequences import IGNORED, generate, pack
+from mmser_ros.train.sequences import IGNORED, caption_loss, generate, kept_path, pack
 
 
 def tiny(**changes: object) -> ModelConfig:
@@ -93,6 +93,30 @@ def test_batched_generation_equals_one_frame_at_a_time(model: MmSer) -> None:
     together = generate(model.decoder, prefix, model.config.prompt)
     for row, caption in enumerate(together):
         assert generate(model.decoder, prefix[row : row + 1], model.config.prompt) == [caption]
+
+
+def test_tokens_count_as_much_as_they_are_told_to(model: MmSer) -> None:
+    prompt = model.config.prompt
+    text, targets = pack([[5, 6, 7], [8]], [None, [9]], prompt)
+    prefix = torch.randn(2, 6, 16)
+    even = torch.ones(targets.shape)
+    plain = caption_loss(model.decoder, prefix, text, targets)
+    assert torch.allclose(caption_loss(model.decoder, prefix, text, targets, even), plain)
+    first = (targets == 6).float()
+    alone = caption_loss(model.decoder, prefix, text, targets, first)
+    others = torch.where(targets == 6, targets, torch.full_like(targets, IGNORED))
+    assert torch.allclose(alone, caption_loss(model.decoder, prefix, text, others))
+
+
+def test_a_path_state_that_the_draft_has_right_counts_more(model: MmSer) -> None:
+    path, captions = 6, [[9, 6, 10, 11, 5], [6, 10, 12], [6, 10, 11], [9]]
+    drafts = [[6, 10, 11], [6, 10, 11], [], [9]]
+    _, targets = pack(captions, drafts, model.config.prompt)
+    counts = kept_path(targets, captions, drafts, path, 3.0)
+    assert counts.shape == targets.shape
+    assert (counts == 3).nonzero().tolist() == [[0, 6], [0, 7]]
+    assert targets[0, 6:8].tolist() == [10, 11]
+    assert set(counts.flatten().tolist()) == {1.0, 3.0}
 
 
 def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:
