@@ -35,16 +35,17 @@ OPTIONAL = {
 }
 TORCH_ROOMS = ("model/", "train/", "runtime/torch_engine.py", "runtime/export.py")
 
-VALUES = {"types", "pixels", "tokens", "folders", "trust", "model"}
+VALUES = {"types", "pixels", "tokens", "files", "folders", "trust", "model"}
 """What holds no arrow up: small values, and the model with its config."""
 MAY_IMPORT = {
     "types": set(),
-    "model": set(),
+    "files": set(),
+    "model": {"files"},
     "pixels": {"types", "model"},
     "tokens": {"model"},
     "folders": {"model"},
     "trust": {"types", "model"},
-    "runtime": {"model", "types"},
+    "runtime": {"files", "model", "types"},
     "decode": {"runtime", "types"},
     "captioner": {"decode", "runtime", *VALUES},
     "world": {"types"},

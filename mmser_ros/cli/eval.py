@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 from mmser_ros.cli import coco
 from mmser_ros.cli.caption import add_model_arguments, load_captioner
 from mmser_ros.cli.failure import OK, USAGE, Failure
+from mmser_ros.files import replacing
 
 if TYPE_CHECKING:
     from mmser_ros.captioner import Captioner
@@ -259,10 +260,8 @@ def _check_writable(path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise Failure(f"{path} cannot be written: {error.strerror}.") from error

@@ -11,6 +11,7 @@ from string import Template
 from mmser_ros.cli.cards import Shown, card, style, tile
 from mmser_ros.cli.chart import Series, latency_chart
 from mmser_ros.cli.statistics import Numbers
+from mmser_ros.files import replacing
 
 
 def write(path: Path, frames: Sequence[Shown], numbers: Numbers, facts: dict[str, str]) -> None:
@@ -31,9 +32,8 @@ def write(path: Path, frames: Sequence[Shown], numbers: Numbers, facts: dict[str
             for name, value in facts.items()
         ),
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def _one_a_second(frames: Sequence[Shown]) -> Iterator[Shown]:

@@ -6,13 +6,13 @@ measured, on every engine.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mmser_ros.files import replacing
 from mmser_ros.model.config import BadModel, load_config
 from mmser_ros.model.mmser import MmSer
 
@@ -35,13 +35,11 @@ def save(model: MmSer, folder: Path, statistics: dict[str, torch.Tensor] | None 
     }
     for name, value in (statistics or {}).items():
         state[STATISTICS + name] = value.float().contiguous()
-    partial = folder / (WEIGHTS + ".partial")
-    save_file(state, partial)
-    partial.chmod(0o644)  # save_file lets nobody else read them
-    os.replace(partial, folder / WEIGHTS)
-    text = folder / "config.json.partial"
-    text.write_text(model.config.to_json(), encoding="utf-8")
-    os.replace(text, folder / "config.json")
+    with replacing(folder / WEIGHTS) as weights:
+        save_file(state, weights)
+        weights.chmod(0o644)  # save_file lets nobody else read them
+    with replacing(folder / "config.json") as config:
+        config.write_text(model.config.to_json(), encoding="utf-8")
 
 
 def load(folder: Path) -> MmSer:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmser_ros.files import replacing
 from mmser_ros.model import checkpoint
 from mmser_ros.model.config import BadModel, ModelConfig
 from mmser_ros.model.mmser import MmSer, sharpened
@@ -160,9 +160,8 @@ def write(recipe: Recipe, model: MmSer, folder: Path) -> Shapes:
     proto, shapes = _trace(recipe, model)
     path = recipe.graph.path(folder)
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    onnx.save(proto, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        onnx.save(proto, partial)
     return shapes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmser_ros.files import replacing
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.pixels import tile_places
 from mmser_ros.train.data import Examples, normalised
@@ -71,19 +71,18 @@ def _write(model: MmSer, frames: Examples, path: Path, accelerator: Accelerator)
     batch = 32 if frames.device.type == "cpu" else 256
     kinds = (len(vision.taps), model.config.visual_tokens, vision.width)
     shape = (len(frames), 1 + image.rows * image.columns, *kinds)
-    partial = path.with_suffix(".partial")
-    out = np.lib.format.open_memmap(partial, "w+", np.int16, shape)
     model.eval()
     begun = time.monotonic()
-    for begin in range(0, len(frames), batch):
-        rows = np.arange(begin, min(begin + batch, len(frames)))
-        seen = torch.cat([frames.glances(rows), frames.tiles(rows)])
-        with torch.no_grad(), accelerator.autocast():
-            levels = model.vision(normalised(seen, image)).to(torch.bfloat16)
-        bits = levels.view(torch.int16).cpu().numpy()
-        out[rows, 0] = bits[: len(rows)]
-        out[rows, 1:] = bits[len(rows) :].reshape(len(rows), -1, *kinds)
-    out.flush()
-    del out
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        out = np.lib.format.open_memmap(partial, "w+", np.int16, shape)
+        for begin in range(0, len(frames), batch):
+            rows = np.arange(begin, min(begin + batch, len(frames)))
+            seen = torch.cat([frames.glances(rows), frames.tiles(rows)])
+            with torch.no_grad(), accelerator.autocast():
+                levels = model.vision(normalised(seen, image)).to(torch.bfloat16)
+            bits = levels.view(torch.int16).cpu().numpy()
+            out[rows, 0] = bits[: len(rows)]
+            out[rows, 1:] = bits[len(rows) :].reshape(len(rows), -1, *kinds)
+        out.flush()
+        del out
     log.info("features of %d frames in %.0f s", len(frames), time.monotonic() - begun)

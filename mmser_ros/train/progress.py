@@ -10,7 +10,6 @@ import dataclasses
 import json
 import logging
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from accelerate import Accelerator
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from mmser_ros.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +252,5 @@ def _read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str
 
 def _replace(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({n: t.contiguous().clone() for n, t in tensors.items()}, partial, header)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file({n: t.contiguous().clone() for n, t in tensors.items()}, partial, header)

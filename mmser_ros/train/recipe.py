@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from mmser_ros.files import replacing
 from mmser_ros.folders import places
 from mmser_ros.model.config import BadModel, ModelConfig, build, check
 from mmser_ros.train.progress import Schedule
@@ -116,9 +117,8 @@ def claim(folder: Path, recipe: Recipe) -> None:
     path, text = folder / "recipe.json", json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")  # a kill must not leave half a recipe
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         raise BadModel(
             f"{folder} holds the frames and checkpoints of another recipe (recipe.json); "
