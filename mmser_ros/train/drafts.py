@@ -38,6 +38,17 @@ def perturb(facts: Facts, changes: int, rng: np.random.Generator) -> Facts:
     return facts
 
 
+def about_frame(facts: Facts, said: Facts) -> Facts:
+    """The facts, but of scene and path what was said, where something was said."""
+    return dataclasses.replace(
+        facts,
+        scene=said.scene or facts.scene,
+        wall=said.wall or facts.wall,
+        floor=said.floor or facts.floor,
+        path=said.path if said.path.state else facts.path,
+    )
+
+
 def _other(words: Sequence[str], but: str, rng: np.random.Generator) -> str:
     """One of the words, but not that one."""
     rest = [word for word in words if word != but]

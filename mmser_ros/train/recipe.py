@@ -44,8 +44,8 @@ class Plan:
     dense: float
     """Weight of patch labels on the sharpened visual tokens."""
     keep: float
-    """Weight of a path state that the draft has right, when refining again: the second look then
-    changes it only where it is sure."""
+    """Weight of a kind of scene and of a path state that the draft has right, when refining
+    again: the second look then changes them only where it is sure."""
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""

@@ -7,6 +7,7 @@ A coarse example is ``visual tokens, <coarse>, caption``; a refined one is ``vis
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -53,26 +54,38 @@ def padded(rows: Sequence[Ids], filler: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-def kept_path(
-    targets: Tensor, captions: Sequence[Ids], drafts: Sequence[Ids], path: int, weight: float
-) -> Tensor:
-    """How much each target (B, T) counts: a path state that the draft has right ``weight`` times.
+@dataclass(frozen=True, slots=True)
+class FrameWords:
+    """Tokens by which a caption tells what is true of the frame as a whole."""
 
-    ``path`` is the token "path", which the words of the state follow.
-    """
-    counts = torch.ones(targets.shape)
-    for row, caption, draft in zip(range(len(counts)), captions, drafts, strict=True):
-        if path in caption and _path_state(caption, path) == _path_state(draft, path):
-            at = targets[row].tolist().index(path) + 1
-            counts[row, at : at + PATH_WORDS] = weight
-    return counts
+    scenes: frozenset[int]
+    """Kinds of scene."""
+    path: int
+    """The word "path", which the words of its state follow."""
 
+    def told(self, caption: Ids) -> list[range]:
+        """Where a caption names the scene, and where it tells the path's state."""
+        scene = next((at for at, token in enumerate(caption) if token in self.scenes), None)
+        found = [] if scene is None else [range(scene, scene + 1)]
+        if self.path in caption:
+            at = list(caption).index(self.path) + 1
+            found.append(range(at, min(at + PATH_WORDS, len(caption))))
+        return found
 
-def _path_state(caption: Ids, path: int) -> Ids | None:
-    if path not in caption:
-        return None
-    at = list(caption).index(path) + 1
-    return list(caption[at : at + PATH_WORDS])
+    def kept(
+        self, targets: Tensor, captions: Sequence[Ids], drafts: Sequence[Ids], weight: float
+    ) -> Tensor:
+        """How much each target (B, T) counts: ``weight`` times where a word about the frame was
+        right in the draft.
+        """
+        counts = torch.ones(targets.shape)
+        for row, (caption, draft) in enumerate(zip(captions, drafts, strict=True)):
+            begin = int((targets[row] != IGNORED).float().argmax())
+            drafted = [[draft[at] for at in words] for words in self.told(draft)]
+            for words in self.told(caption):
+                if [caption[at] for at in words] in drafted:
+                    counts[row, begin + words.start : begin + words.stop] = weight
+        return counts
 
 
 def caption_loss(

@@ -7,7 +7,9 @@
 4. **Refinement**: vision frozen; all else learns both looks at once, from drafts by the
    model itself, by rules, of other frames, and from none.
 5. **Refinement again**, from drafts that the model writes now: its first look has become
-   better, and a second look that knows the worse one doubts drafts that are right.
+   better, and a second look that knows the worse one doubts drafts that are right. Of scene
+   and path, which closer looks show no better, drafts by rules now say what the glance says,
+   and what it has right counts more: they are to be changed only on good grounds.
 
 A share of the frames is kept from vision and from the first look. Of the others the first look
 knows more than it will of any new frame: a second look that learns from its captions of them
@@ -30,12 +32,12 @@ from torch import Tensor, nn
 from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples, mirrored, normalised
-from mmser_ros.train.drafts import perturb, random_facts
+from mmser_ros.train.drafts import about_frame, perturb, random_facts
 from mmser_ros.train.features import Features
 from mmser_ros.train.heads import Heads
 from mmser_ros.train.progress import Losses, train
 from mmser_ros.train.recipe import STAGES, Recipe
-from mmser_ros.train.sequences import caption_loss, generate, kept_path, pack, padded
+from mmser_ros.train.sequences import FrameWords, caption_loss, generate, pack, padded
 from mmser_ros.world import grammar
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class Trainer:
         self.model = model.to(self.device)
         image, vision = model.config.image, model.config.vision
         grid = (image.height // vision.patch, image.width // vision.patch)
+        scenes = frozenset(tokenizer.encode(" ".join(grammar.SCENES)))
+        self.about_frame = FrameWords(scenes, *tokenizer.encode("path"))
         self.heads = Heads(vision.width, grid).to(self.device)
         self.sharp = Heads(model.config.decoder.width, grid).to(self.device)
 
@@ -181,7 +185,8 @@ class Trainer:
         """
         model, plan = self.model, self.plan
         captioned, total = np.array(sorted(own)), self.first_unseen(len(frames))
-        keep = plan.keep if stage == "again" else 1.0
+        again = stage == "again"
+        keep = plan.keep if again else 1.0
 
         def step(k: int) -> Losses:
             rng = self.rng(stage, 2, k)
@@ -190,7 +195,7 @@ class Trainer:
                 loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
             rows = captioned[self.chosen(stage, k, plan.batch, len(captioned))]
-            drafts = [self.draft(frames, int(r), rng.random(), own, rng) for r in rows]
+            drafts = [self.draft(frames, int(r), rng.random(), own, rng, again) for r in rows]
             losses = self.refined(frames, features, self.mine(rows), self.mine(drafts), keep)
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
@@ -221,13 +226,12 @@ class Trainer:
     ) -> Losses:
         """Loss of refined captions of some frames, given their drafts.
 
-        A path state that the draft has right counts ``keep`` times.
+        A kind of scene, and a path state, that the draft has right count ``keep`` times.
         """
         model, prompt = self.model, self.model.config.prompt
         captions = [frames.captions[r] for r in rows]
         text, targets = self._packed(captions, drafts)
-        (path,) = self.tokenizer.encode("path")
-        counts = kept_path(targets, captions, drafts, path, keep).to(self.device)
+        counts = self.about_frame.kept(targets, captions, drafts, keep).to(self.device)
         ids = padded(drafts, prompt.pad).to(self.device)
         lengths = torch.tensor([len(draft) for draft in drafts], device=self.device)
         valid = torch.arange(ids.shape[1], device=self.device)[None, :] < lengths[:, None]
@@ -247,13 +251,18 @@ class Trainer:
         kind: float,
         own: dict[int, list[int]],
         rng: np.random.Generator,
+        frame_own: bool = False,
     ) -> list[int]:
-        """One draft of the kind that a number in 0..1 falls on."""
+        """One draft of the kind that a number in 0..1 falls on.
+
+        With ``frame_own`` drafts by rules say of scene and path what the glance says.
+        """
         plan = self.plan
         if kind < plan.own:
             return own[row]
         if kind < plan.own + plan.rules:
-            return self._wrong(frames, row, rng)
+            said = grammar.parse(self.tokenizer.decode(own[row])) if frame_own else None
+            return self._wrong(frames, row, rng, said)
         if kind < plan.own + plan.rules + plan.foreign:
             return list(frames.captions[int(rng.integers(len(frames)))])
         return []
@@ -291,8 +300,15 @@ class Trainer:
     def _coins(self, count: int, rng: np.random.Generator) -> Tensor:
         return torch.from_numpy(rng.random(count) < 0.5).to(self.device)
 
-    def _wrong(self, frames: Examples, row: int, rng: np.random.Generator) -> list[int]:
-        return self._ids(perturb(frames.facts[row], int(rng.integers(4)), rng))
+    def _wrong(
+        self,
+        frames: Examples,
+        row: int,
+        rng: np.random.Generator,
+        said: grammar.Facts | None = None,
+    ) -> list[int]:
+        facts = perturb(frames.facts[row], int(rng.integers(4)), rng)
+        return self._ids(facts if said is None else about_frame(facts, said))
 
     def _ids(self, facts: grammar.Facts) -> list[int]:
         return list(self.tokenizer.encode(grammar.caption(facts)))

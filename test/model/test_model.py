@@ -24,7 +24,7 @@ from mmser_ros.model.config import (
 )
 from mmser_ros.model.connectors import Overlay
 from mmser_ros.model.mmser import MmSer
-from mmser_ros.train.sequences import IGNORED, caption_loss, generate, kept_path, pack
+from mmser_ros.train.sequences import IGNORED, FrameWords, caption_loss, generate, pack
 
 
 def tiny(**changes: object) -> ModelConfig:
@@ -108,15 +108,16 @@ def test_tokens_count_as_much_as_they_are_told_to(model: MmSer) -> None:
     assert torch.allclose(alone, caption_loss(model.decoder, prefix, text, others))
 
 
-def test_a_path_state_that_the_draft_has_right_counts_more(model: MmSer) -> None:
-    path, captions = 6, [[9, 6, 10, 11, 5], [6, 10, 12], [6, 10, 11], [9]]
-    drafts = [[6, 10, 11], [6, 10, 11], [], [9]]
+def test_words_about_the_frame_that_the_draft_has_right_count_more(model: MmSer) -> None:
+    about = FrameWords(frozenset({7, 8}), path=6)
+    captions = [[7, 9, 6, 10, 11, 5], [8, 6, 10, 12], [6, 10, 11], [7]]
+    drafts = [[8, 9, 6, 10, 11], [8, 6, 10, 11], [], [7, 6]]
+    assert about.told(captions[0]) == [range(1), range(3, 5)]
     _, targets = pack(captions, drafts, model.config.prompt)
-    counts = kept_path(targets, captions, drafts, path, 3.0)
-    assert counts.shape == targets.shape
-    assert (counts == 3).nonzero().tolist() == [[0, 6], [0, 7]]
-    assert targets[0, 6:8].tolist() == [10, 11]
+    counts = about.kept(targets, captions, drafts, 3.0)
     assert set(counts.flatten().tolist()) == {1.0, 3.0}
+    told = [targets[row, at].item() for row, at in (counts == 3).nonzero().tolist()]
+    assert told == [10, 11, 8, 7]  # same path state; same scene; nothing; same scene
 
 
 def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmser_ros.train.drafts import KINDS, _change, perturb, random_facts
+from mmser_ros.train.drafts import KINDS, _change, about_frame, perturb, random_facts
 from mmser_ros.world import grammar
 from mmser_ros.world.grammar import Facts, Item, Path
 
@@ -39,6 +39,14 @@ def test_only_doors_are_open_or_closed() -> None:
     for _ in range(300):
         for item in perturb(FACTS, 3, rng).items:
             assert bool(item.state) == (item.cls == grammar.DOOR)
+
+
+def test_of_the_frame_a_draft_can_say_what_the_glance_said() -> None:
+    said = grammar.parse("a room with blue walls and a wooden floor . the path is clear .")
+    found = about_frame(FACTS, said)
+    assert (found.scene, found.wall, found.floor) == ("room", "blue", "wooden")
+    assert found.path == Path("clear") and found.items == FACTS.items
+    assert about_frame(FACTS, grammar.parse("")) == FACTS  # nothing was said
 
 
 def test_a_caption_without_things_can_be_perturbed() -> None:
