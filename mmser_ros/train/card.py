@@ -68,7 +68,6 @@ def card(folder: Path) -> str:
         own=100 * plan.own,
         rules=100 * plan.rules,
         foreign=100 * plan.foreign,
-        keep=plan.keep,
         none=100 * (1 - plan.own - plan.rules - plan.foreign),
         stages=", ".join(f"{name} {steps} steps" for name, steps in made["steps"].items()),
         tokens=config.visual_tokens,

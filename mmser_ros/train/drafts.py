@@ -38,15 +38,19 @@ def perturb(facts: Facts, changes: int, rng: np.random.Generator) -> Facts:
     return facts
 
 
-def about_frame(facts: Facts, said: Facts) -> Facts:
-    """The facts, but of scene and path what was said, where something was said."""
-    return dataclasses.replace(
-        facts,
-        scene=said.scene or facts.scene,
-        wall=said.wall or facts.wall,
-        floor=said.floor or facts.floor,
-        path=said.path if said.path.state else facts.path,
-    )
+def settled(truth: Facts, said: Facts) -> Facts:
+    """The truth, but with kind of scene and path state as they were said."""
+    same = said.path.state in ("", truth.path.state)
+    path = truth.path if same else said.path
+    return dataclasses.replace(truth, scene=said.scene or truth.scene, path=path)
+
+
+def stammer(facts: Facts, rng: np.random.Generator) -> Facts:
+    """The facts with one to four of the things said again."""
+    items = list(facts.items)
+    for _ in range(int(rng.integers(1, 5)) if items else 0):
+        items.insert(int(rng.integers(len(items) + 1)), items[rng.integers(len(items))])
+    return dataclasses.replace(facts, items=tuple(items))
 
 
 def _other(words: Sequence[str], but: str, rng: np.random.Generator) -> str:

@@ -43,9 +43,6 @@ class Plan:
     """Share of refinement steps that train the first glance on."""
     dense: float
     """Weight of patch labels on the sharpened visual tokens."""
-    keep: float
-    """Weight of a kind of scene and of a path state that the draft has right, when refining
-    again: the second look then changes them only where it is sure."""
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""

@@ -7,7 +7,6 @@ A coarse example is ``visual tokens, <coarse>, caption``; a refined one is ``vis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,9 +18,6 @@ from mmser_ros.model.decoder import Decoder
 
 IGNORED = -100
 """Target of positions that are not learnt."""
-
-PATH_WORDS = 2
-"""Words after "path" that tell its state: is clear, is blocked, cannot be."""
 
 Ids = Sequence[int]
 
@@ -54,57 +50,12 @@ def padded(rows: Sequence[Ids], filler: int) -> Tensor:
     return torch.from_numpy(out)
 
 
-@dataclass(frozen=True, slots=True)
-class FrameWords:
-    """Tokens by which a caption tells what is true of the frame as a whole."""
-
-    scenes: frozenset[int]
-    """Kinds of scene."""
-    path: int
-    """The word "path", which the words of its state follow."""
-
-    def told(self, caption: Ids) -> list[range]:
-        """Where a caption names the scene, and where it tells the path's state."""
-        scene = next((at for at, token in enumerate(caption) if token in self.scenes), None)
-        found = [] if scene is None else [range(scene, scene + 1)]
-        if self.path in caption:
-            at = list(caption).index(self.path) + 1
-            found.append(range(at, min(at + PATH_WORDS, len(caption))))
-        return found
-
-    def kept(
-        self, targets: Tensor, captions: Sequence[Ids], drafts: Sequence[Ids], weight: float
-    ) -> Tensor:
-        """How much each target (B, T) counts: ``weight`` times where a word about the frame was
-        right in the draft.
-        """
-        counts = torch.ones(targets.shape)
-        for row, (caption, draft) in enumerate(zip(captions, drafts, strict=True)):
-            begin = int((targets[row] != IGNORED).float().argmax())
-            drafted = [[draft[at] for at in words] for words in self.told(draft)]
-            for words in self.told(caption):
-                if [caption[at] for at in words] in drafted:
-                    counts[row, begin + words.start : begin + words.stop] = weight
-        return counts
-
-
-def caption_loss(
-    decoder: Decoder,
-    prefix: Tensor,
-    text: Tensor,
-    targets: Tensor,
-    counts: Tensor | None = None,
-) -> Tensor:
-    """Mean cross entropy of the captions, given visual tokens (B, N, D).
-
-    ``counts`` (B, T) tell how much each token counts; all the same by default.
-    """
+def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy of the captions, given visual tokens (B, N, D)."""
     states = decoder(torch.cat([prefix, decoder.embed(text).to(prefix.dtype)], 1))
     learnt = targets != IGNORED
     logits = decoder.head(states[:, prefix.shape[1] :][learnt]).float()
-    losses = F.cross_entropy(logits, targets[learnt], reduction="none")
-    share = torch.ones_like(losses) if counts is None else counts[learnt]
-    return (losses * share).sum() / share.sum()
+    return F.cross_entropy(logits, targets[learnt])
 
 
 @torch.no_grad()

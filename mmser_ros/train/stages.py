@@ -7,9 +7,9 @@
 4. **Refinement**: vision frozen; all else learns both looks at once, from drafts by the
    model itself, by rules, of other frames, and from none.
 5. **Refinement again**, from drafts that the model writes now: its first look has become
-   better, and a second look that knows the worse one doubts drafts that are right. Of scene
-   and path, which closer looks show no better, drafts by rules now say what the glance says,
-   and what it has right counts more: they are to be changed only on good grounds.
+   better, and a second look that knows the worse one doubts drafts that are right. Closer
+   looks show scene and path no better than the glance has seen them: a second look that judges
+   them anew breaks as many as it mends. So it now learns to let them stand.
 
 A share of the frames is kept from vision and from the first look. Of the others the first look
 knows more than it will of any new frame: a second look that learns from its captions of them
@@ -18,6 +18,7 @@ believes its drafts, and its eyes, more than they deserve.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,18 +33,22 @@ from torch import Tensor, nn
 from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples, mirrored, normalised
-from mmser_ros.train.drafts import about_frame, perturb, random_facts
+from mmser_ros.train.drafts import perturb, random_facts, settled, stammer
 from mmser_ros.train.features import Features
 from mmser_ros.train.heads import Heads
 from mmser_ros.train.progress import Losses, train
 from mmser_ros.train.recipe import STAGES, Recipe
-from mmser_ros.train.sequences import FrameWords, caption_loss, generate, pack, padded
+from mmser_ros.train.sequences import caption_loss, generate, pack, padded
 from mmser_ros.world import grammar
 
 log = logging.getLogger(__name__)
 
 WATCHED = 256
 """Validation frames whose loss is measured along the way."""
+STAMMERED = 0.05
+"""Share of drafts that say things twice, as the glance does when it loses its place."""
+Lesson = tuple[list[int], list[int]]
+"""A draft, and the caption that is to be made of it."""
 Rows = TypeVar("Rows", list[Any], NDArray[np.int64])
 """Captions, or numbers of frames."""
 
@@ -65,8 +70,6 @@ class Trainer:
         self.model = model.to(self.device)
         image, vision = model.config.image, model.config.vision
         grid = (image.height // vision.patch, image.width // vision.patch)
-        scenes = frozenset(tokenizer.encode(" ".join(grammar.SCENES)))
-        self.about_frame = FrameWords(scenes, *tokenizer.encode("path"))
         self.heads = Heads(vision.width, grid).to(self.device)
         self.sharp = Heads(model.config.decoder.width, grid).to(self.device)
 
@@ -185,8 +188,6 @@ class Trainer:
         """
         model, plan = self.model, self.plan
         captioned, total = np.array(sorted(own)), self.first_unseen(len(frames))
-        again = stage == "again"
-        keep = plan.keep if again else 1.0
 
         def step(k: int) -> Losses:
             rng = self.rng(stage, 2, k)
@@ -195,8 +196,9 @@ class Trainer:
                 loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
             rows = captioned[self.chosen(stage, k, plan.batch, len(captioned))]
-            drafts = [self.draft(frames, int(r), rng.random(), own, rng, again) for r in rows]
-            losses = self.refined(frames, features, self.mine(rows), self.mine(drafts), keep)
+            lesson = self.lesson if stage == "refine" else self.second_lesson
+            lessons = [lesson(frames, int(r), rng.random(), own, rng) for r in rows]
+            losses = self.refined(features, self.mine(rows), self.mine(lessons), frames)
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
 
@@ -218,20 +220,15 @@ class Trainer:
 
     def refined(
         self,
-        frames: Examples,
         features: Features,
         rows: NDArray[np.int64],
-        drafts: Sequence[list[int]],
-        keep: float = 1.0,
+        lessons: Sequence[Lesson],
+        frames: Examples,
     ) -> Losses:
-        """Loss of refined captions of some frames, given their drafts.
-
-        A kind of scene, and a path state, that the draft has right count ``keep`` times.
-        """
+        """Loss of refined captions of some frames, given their drafts."""
         model, prompt = self.model, self.model.config.prompt
-        captions = [frames.captions[r] for r in rows]
-        text, targets = self._packed(captions, drafts)
-        counts = self.about_frame.kept(targets, captions, drafts, keep).to(self.device)
+        drafts = [draft for draft, _ in lessons]
+        text, targets = self._packed([caption for _, caption in lessons], drafts)
         ids = padded(drafts, prompt.pad).to(self.device)
         lengths = torch.tensor([len(draft) for draft in drafts], device=self.device)
         valid = torch.arange(ids.shape[1], device=self.device)[None, :] < lengths[:, None]
@@ -239,33 +236,52 @@ class Trainer:
             levels, details, places = features.all(rows)
             said = model.decoder.embed(ids)
             prefix = sharpened(model, levels, details, places, said, valid)
-            loss = caption_loss(model.decoder, prefix, text, targets, counts)
+            loss = caption_loss(model.decoder, prefix, text, targets)
             dense = self.sharp.patch_loss(prefix, frames.patches[rows].long())
             dense = dense + 0.3 * self.sharp.frame_loss(prefix, frames.frames[rows])
         return {"refined": loss, "dense": dense}
 
-    def draft(
+    def lesson(
         self,
         frames: Examples,
         row: int,
         kind: float,
         own: dict[int, list[int]],
         rng: np.random.Generator,
-        frame_own: bool = False,
-    ) -> list[int]:
-        """One draft of the kind that a number in 0..1 falls on.
+    ) -> Lesson:
+        """A draft of the kind that a number in 0..1 falls on, and the true caption."""
+        plan, truth = self.plan, list(frames.captions[row])
+        if kind < plan.own:
+            return own[row], truth
+        if kind < plan.own + plan.rules:
+            return self._wrong(frames, row, rng), truth
+        if kind < plan.own + plan.rules + plan.foreign:
+            return list(frames.captions[int(rng.integers(len(frames)))]), truth
+        return [], truth
 
-        With ``frame_own`` drafts by rules say of scene and path what the glance says.
+    def second_lesson(
+        self,
+        frames: Examples,
+        row: int,
+        kind: float,
+        own: dict[int, list[int]],
+        rng: np.random.Generator,
+    ) -> Lesson:
+        """The same, but what the glance said of scene and path stands, unless the draft is of
+        another frame or blank; and some drafts say things twice.
         """
         plan = self.plan
-        if kind < plan.own:
-            return own[row]
-        if kind < plan.own + plan.rules:
-            said = grammar.parse(self.tokenizer.decode(own[row])) if frame_own else None
-            return self._wrong(frames, row, rng, said)
-        if kind < plan.own + plan.rules + plan.foreign:
-            return list(frames.captions[int(rng.integers(len(frames)))])
-        return []
+        said, truth = grammar.parse(self.tokenizer.decode(own[row])), frames.facts[row]
+        if kind >= plan.own + plan.rules or not said.scene or not said.path.state:
+            return self.lesson(frames, row, kind, own, rng)
+        draft = said
+        if kind >= plan.own:
+            wrong = perturb(truth, int(rng.integers(4)), rng)
+            draft = dataclasses.replace(said, items=wrong.items)
+        if rng.random() < STAMMERED:
+            draft = stammer(draft, rng)
+        ids = own[row] if draft is said else self._ids(draft)[: self.model.config.prompt.limit]
+        return ids, self._ids(settled(truth, said))
 
     def first_unseen(self, total: int) -> int:
         """Frames from this one on are kept from the vision and glance stages."""
@@ -300,15 +316,8 @@ class Trainer:
     def _coins(self, count: int, rng: np.random.Generator) -> Tensor:
         return torch.from_numpy(rng.random(count) < 0.5).to(self.device)
 
-    def _wrong(
-        self,
-        frames: Examples,
-        row: int,
-        rng: np.random.Generator,
-        said: grammar.Facts | None = None,
-    ) -> list[int]:
-        facts = perturb(frames.facts[row], int(rng.integers(4)), rng)
-        return self._ids(facts if said is None else about_frame(facts, said))
+    def _wrong(self, frames: Examples, row: int, rng: np.random.Generator) -> list[int]:
+        return self._ids(perturb(frames.facts[row], int(rng.integers(4)), rng))
 
     def _ids(self, facts: grammar.Facts) -> list[int]:
         return list(self.tokenizer.encode(grammar.caption(facts)))
@@ -319,18 +328,21 @@ def watch_drafts(
 ) -> Callable[[], Losses]:
     """Loss with the true, own, another frame's and no draft: is the draft read?"""
     rows = np.array(sorted(own))
+    truths = [list(frames.captions[r]) for r in rows]
 
     def watch() -> Losses:
         mine = [own[r] for r in rows]
         kinds = {
-            "true": [list(frames.captions[r]) for r in rows],
+            "true": truths,
             "own": mine,
             "shuffled": [*mine[1:], mine[0]],
             "blank": [[] for _ in rows],
         }
         with torch.no_grad():
             losses = {
-                name: trainer.refined(frames, features, rows, drafts)["refined"]
+                name: trainer.refined(
+                    features, rows, list(zip(drafts, truths, strict=True)), frames
+                )["refined"]
                 for name, drafts in kinds.items()
             }
         return {**losses, "validation": losses["own"]}

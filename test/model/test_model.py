@@ -24,7 +24,7 @@ from mmser_ros.model.config import (
 )
 from mmser_ros.model.connectors import Overlay
 from mmser_ros.model.mmser import MmSer
-from mmser_ros.train.sequences import IGNORED, FrameWords, caption_loss, generate, pack
+from mmser_ros.train.sequences import IGNORED, generate, pack
 
 
 def tiny(**changes: object) -> ModelConfig:
@@ -93,31 +93,6 @@ def test_batched_generation_equals_one_frame_at_a_time(model: MmSer) -> None:
     together = generate(model.decoder, prefix, model.config.prompt)
     for row, caption in enumerate(together):
         assert generate(model.decoder, prefix[row : row + 1], model.config.prompt) == [caption]
-
-
-def test_tokens_count_as_much_as_they_are_told_to(model: MmSer) -> None:
-    prompt = model.config.prompt
-    text, targets = pack([[5, 6, 7], [8]], [None, [9]], prompt)
-    prefix = torch.randn(2, 6, 16)
-    even = torch.ones(targets.shape)
-    plain = caption_loss(model.decoder, prefix, text, targets)
-    assert torch.allclose(caption_loss(model.decoder, prefix, text, targets, even), plain)
-    first = (targets == 6).float()
-    alone = caption_loss(model.decoder, prefix, text, targets, first)
-    others = torch.where(targets == 6, targets, torch.full_like(targets, IGNORED))
-    assert torch.allclose(alone, caption_loss(model.decoder, prefix, text, others))
-
-
-def test_words_about_the_frame_that_the_draft_has_right_count_more(model: MmSer) -> None:
-    about = FrameWords(frozenset({7, 8}), path=6)
-    captions = [[7, 9, 6, 10, 11, 5], [8, 6, 10, 12], [6, 10, 11], [7]]
-    drafts = [[8, 9, 6, 10, 11], [8, 6, 10, 11], [], [7, 6]]
-    assert about.told(captions[0]) == [range(1), range(3, 5)]
-    _, targets = pack(captions, drafts, model.config.prompt)
-    counts = about.kept(targets, captions, drafts, 3.0)
-    assert set(counts.flatten().tolist()) == {1.0, 3.0}
-    told = [targets[row, at].item() for row, at in (counts == 3).nonzero().tolist()]
-    assert told == [10, 11, 8, 7]  # same path state; same scene; nothing; same scene
 
 
 def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from mmser_ros.train.drafts import KINDS, _change, about_frame, perturb, random_facts
+from mmser_ros.train.drafts import KINDS, _change, perturb, random_facts, settled, stammer
 from mmser_ros.world import grammar
 from mmser_ros.world.grammar import Facts, Item, Path
 
@@ -41,12 +43,26 @@ def test_only_doors_are_open_or_closed() -> None:
             assert bool(item.state) == (item.cls == grammar.DOOR)
 
 
-def test_of_the_frame_a_draft_can_say_what_the_glance_said() -> None:
+def test_scene_and_path_state_stand_as_they_were_said() -> None:
     said = grammar.parse("a room with blue walls and a wooden floor . the path is clear .")
-    found = about_frame(FACTS, said)
-    assert (found.scene, found.wall, found.floor) == ("room", "blue", "wooden")
-    assert found.path == Path("clear") and found.items == FACTS.items
-    assert about_frame(FACTS, grammar.parse("")) == FACTS  # nothing was said
+    found = settled(FACTS, said)
+    assert (found.scene, found.path) == ("room", Path("clear"))
+    assert (found.wall, found.floor, found.items) == (FACTS.wall, FACTS.floor, FACTS.items)
+    assert settled(FACTS, grammar.parse("")) == FACTS  # nothing was said
+
+
+def test_what_blocks_the_path_is_judged_anew_if_its_state_is_right() -> None:
+    said = dataclasses.replace(FACTS, path=Path("blocked", "box", "none"))
+    assert settled(FACTS, said) == FACTS
+
+
+def test_a_stammer_says_nothing_new() -> None:
+    rng = np.random.default_rng(4)
+    longer = {len(stammer(FACTS, rng).items) for _ in range(50)}
+    assert longer == {3, 4, 5, 6}
+    assert set(stammer(FACTS, rng).items) == set(FACTS.items)
+    bare = dataclasses.replace(FACTS, items=())
+    assert stammer(bare, rng) == bare
 
 
 def test_a_caption_without_things_can_be_perturbed() -> None:
