@@ -4,8 +4,6 @@ Captions come on /caption (in a namespace: /<namespace>/caption). Arguments that
 are as params_file has them; those that are given go before it.
 """
 
-import os
-
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -13,6 +11,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
+from mmser_ros.node.transport import for_large_images
 
 # Launch argument -> type of the parameter of the same name.
 PARAMETERS = {
@@ -39,24 +38,6 @@ DESCRIPTIONS = {
     "max_age": "seconds after which a frame is too old to be captioned; 0.0 for never",
     "max_rate": "most frames a second; 0.0 for no limit",
 }
-HAS_LARGE_DATA = os.environ.get("ROS_DISTRO") not in ("humble", "iron")
-TRANSPORT_VARIABLES = (
-    "FASTDDS_BUILTIN_TRANSPORTS",
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
-)
-
-
-def transport(share: str) -> dict[str, str]:
-    """What Fast DDS needs for images larger than half a megabyte; the camera needs it too.
-
-    Whoever has chosen a transport already keeps it. Other middlewares ignore it.
-    """
-    if any(variable in os.environ for variable in TRANSPORT_VARIABLES):
-        return {}
-    if HAS_LARGE_DATA:
-        return {"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}
-    return {"FASTRTPS_DEFAULT_PROFILES_FILE": os.path.join(share, "config", "fastdds_shm.xml")}
 
 
 def captioner(context: LaunchContext) -> list[Node]:
@@ -74,7 +55,7 @@ def captioner(context: LaunchContext) -> list[Node]:
             parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
             remappings=[("image", LaunchConfiguration("image_topic"))],
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-            additional_env=transport(FindPackageShare("mmser_ros").perform(context)),
+            additional_env=for_large_images(),
             output="screen",
             emulate_tty=True,
         )

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from tiny_model import tiny_model as tiny_model
 
+from mmser_ros.node.transport import for_large_images
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # A domain of its own for each run, so that runs side by side do not hear each other. Linux leaves
 # the ports of domains 0 to 101 alone.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-# The default transport loses most images larger than half a megabyte.
-os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+os.environ.update(for_large_images())
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="mmser_ros-test-log-")
 # Tests share the processor with the processes they start.
 os.environ.setdefault("OMP_NUM_THREADS", "2")

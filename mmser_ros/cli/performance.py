@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from mmser_ros.cli.failure import Failure
 from mmser_ros.cli.live_table import LiveTable
+from mmser_ros.node.transport import for_large_images
 from mmser_ros.types import Stage
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _tune() -> None:
     """A domain of our own on this machine, and a transport that large images get through."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+    os.environ.update(for_large_images())
     os.environ.pop("ROS_NAMESPACE", None)
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from mmser_ros.cli.failure import OK, UNREADABLE, USAGE, Failure
+from mmser_ros.node.transport import for_large_images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"{args.bag} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
     bag = Bag(args.bag)
     topic = image_topic(bag, args.topic)
-    # The default transport loses most images larger than half a megabyte.
-    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    os.environ.update(for_large_images())
     try:
         from mmser_ros.node.camera import Camera
     except ImportError as error:

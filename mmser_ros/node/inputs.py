@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from mmser_ros.node import qos
+from mmser_ros.node.transport import advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,9 @@ class Input:
                 f"It carries {', '.join(sorted(kinds))}, not {self.declared.type}: set "
                 "image_transport to raw or compressed accordingly, or name the right topic."
             )
-        other = "" if "FASTDDS_BUILTIN_TRANSPORTS" in os.environ else " here and"
         return (
             f"It has {len(publishers)} publisher(s), but nothing comes through: large images "
-            f"over Fast DDS need FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA{other} where the camera "
-            "runs."
+            f"over Fast DDS need {advice()} here and where the camera runs."
         )
 
 

@@ -31,7 +31,8 @@ sys.exit(service.run())
 """
 # Stands for the node: writes down how it was started. A parameter file lives only as long.
 STAND_IN = """#!/bin/sh
-{ echo "transports=$FASTDDS_BUILTIN_TRANSPORTS profiles=$FASTRTPS_DEFAULT_PROFILES_FILE"
+{ echo "transports=$FASTDDS_BUILTIN_TRANSPORTS"
+  echo "profiles=$FASTDDS_DEFAULT_PROFILES_FILE $FASTRTPS_DEFAULT_PROFILES_FILE"
   for argument in "$@"; do echo "$argument"; [ -f "$argument" ] && cat "$argument"; done
 } > "$STARTED_AS"
 """
@@ -85,7 +86,7 @@ def start(prefix: Path, *arguments: str, **environment: str) -> str:
     variables = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("FASTDDS_", "FASTRTPS_")) and name != "ROS_DISTRO"
+        if not name.startswith(("FASTDDS_", "FASTRTPS_", "ROS_DISTRO", "ROS_AUTOMATIC"))
     }
     variables["AMENT_PREFIX_PATH"] = os.pathsep.join(
         [str(prefix), os.environ.get("AMENT_PREFIX_PATH", sys.prefix)]
@@ -107,7 +108,7 @@ def test_bare_launch_maps_the_camera_and_leaves_parameters_to_the_file(prefix: P
     assert "__node:=captioner\n" in started
     assert started.count("--params-file") == 1
     assert str(prefix / "share/mmser_ros/config/captioner.yaml") in started
-    assert "transports=LARGE_DATA profiles=\n" in started
+    assert "transports=LARGE_DATA\nprofiles= \n" in started
 
 
 def test_given_arguments_go_before_the_file_with_their_types(prefix: Path) -> None:
@@ -143,6 +144,6 @@ def test_given_arguments_go_before_the_file_with_their_types(prefix: Path) -> No
 
 
 def test_a_chosen_transport_is_kept_and_humble_gets_the_profile(prefix: Path) -> None:
-    assert "transports=UDPv4 " in start(prefix, FASTDDS_BUILTIN_TRANSPORTS="UDPv4")
+    assert "transports=UDPv4\n" in start(prefix, FASTDDS_BUILTIN_TRANSPORTS="UDPv4")
     started = start(prefix, ROS_DISTRO="humble")
-    assert f"profiles={prefix}/share/mmser_ros/config/fastdds_shm.xml" in started
+    assert f"profiles={SHARED_MEMORY} {SHARED_MEMORY}\n" in started
