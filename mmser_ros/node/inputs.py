@@ -40,7 +40,7 @@ class Input:
             )
         return (
             f"It has {len(publishers)} publisher(s), but nothing comes through: large images "
-            f"over Fast DDS need {advice()} here and where the camera runs."
+            f"over Fast DDS need {advice()} where the camera runs."
         )
 
 

@@ -1,9 +1,10 @@
 """The transport that large images need over Fast DDS; other middlewares ignore these variables.
 
-By default Fast DDS loses nearly every best-effort image larger than half a megabyte.
-``LARGE_DATA`` mends that, but Humble and Iron do not know it, and where discovery is limited to
-this machine the middleware takes its own small shared memory instead: of 60 VGA frames one came
-through. A profile with more shared memory helps there.
+By default Fast DDS loses nearly every best-effort image larger than half a megabyte. What helps
+is more shared memory on the sender's side: ``config/fastdds_shm.xml``, which every distribution
+knows and which talks to everybody. ``FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA`` helps too, but a
+process that has it hears only others that have it, and where discovery is limited to this
+machine it changes nothing.
 """
 
 from __future__ import annotations
@@ -14,30 +15,27 @@ from collections.abc import Mapping
 from mmser_ros.folders import places
 
 BUILTIN = "FASTDDS_BUILTIN_TRANSPORTS"
-LARGE_DATA = "LARGE_DATA"
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Names of the same variable, from Fast DDS 3 on and before."""
 
 
 def for_large_images(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables to set before a participant is made; both ends need them.
-
-    Whoever has chosen a profile, or another transport than LARGE_DATA, keeps it.
-    """
-    if any(name in given for name in PROFILES) or given.get(BUILTIN, LARGE_DATA) != LARGE_DATA:
+    """Variables to set before a participant is made; whoever has chosen a transport keeps it."""
+    if any(name in given for name in (BUILTIN, *PROFILES)):
         return {}
-    if not (given.get("ROS_DISTRO") in ("humble", "iron") or _stays_here(given)):
-        return {BUILTIN: LARGE_DATA}
-    found = (place / "fastdds_shm.xml" for place in places("config"))
-    profile = next((path for path in found if path.is_file()), None)
-    return {name: str(profile) for name in PROFILES} if profile else {}
+    return dict.fromkeys(PROFILES, _profile())
 
 
 def advice(given: Mapping[str, str] = os.environ) -> str:
     """What to set where the camera runs, as one would type it."""
-    wanted = for_large_images(given) or {name: given[name] for name in PROFILES if name in given}
-    name, value = next(iter((wanted or {BUILTIN: LARGE_DATA}).items()))
-    return f"{name}={value}"
+    if given.get(BUILTIN) == "LARGE_DATA" and not _stays_here(given):
+        return f"{BUILTIN}=LARGE_DATA"
+    return f"{PROFILES[0]}={_profile()}"
+
+
+def _profile() -> str:
+    found = [place / "fastdds_shm.xml" for place in places("config")]
+    return str(next((path for path in found if path.is_file()), found[0]))
 
 
 def _stays_here(given: Mapping[str, str]) -> bool:
