@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # the ports of domains 0 to 101 alone.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ.update(for_large_images())
+os.environ.update(for_large_images({}))
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="mmser_ros-test-log-")
 # Tests share the processor with the processes they start.
 os.environ.setdefault("OMP_NUM_THREADS", "2")

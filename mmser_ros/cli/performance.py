@@ -80,7 +80,7 @@ def _tune() -> None:
     """A domain of our own on this machine, and a transport that large images get through."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ.update(for_large_images())
+    os.environ.update(for_large_images({}))
     os.environ.pop("ROS_NAMESPACE", None)
 
 

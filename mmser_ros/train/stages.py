@@ -18,7 +18,6 @@ believes its drafts, and its eyes, more than they deserve.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,9 +32,10 @@ from torch import Tensor, nn
 from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples, mirrored, normalised
-from mmser_ros.train.drafts import perturb, random_facts, settled, stammer
+from mmser_ros.train.drafts import perturb, random_facts
 from mmser_ros.train.features import Features
 from mmser_ros.train.heads import Heads
+from mmser_ros.train.lessons import Lesson, Lessons
 from mmser_ros.train.progress import Losses, train
 from mmser_ros.train.recipe import STAGES, Recipe
 from mmser_ros.train.sequences import caption_loss, generate, pack, padded
@@ -45,10 +45,6 @@ log = logging.getLogger(__name__)
 
 WATCHED = 256
 """Validation frames whose loss is measured along the way."""
-STAMMERED = 0.05
-"""Share of drafts that say things twice, as the glance does when it loses its place."""
-Lesson = tuple[list[int], list[int]]
-"""A draft, and the caption that is to be made of it."""
 Rows = TypeVar("Rows", list[Any], NDArray[np.int64])
 """Captions, or numbers of frames."""
 
@@ -188,6 +184,8 @@ class Trainer:
         """
         model, plan = self.model, self.plan
         captioned, total = np.array(sorted(own)), self.first_unseen(len(frames))
+        lessons = Lessons(plan, self.tokenizer, model.config.prompt.limit, frames, own)
+        lesson = lessons.first if stage == "refine" else lessons.again
 
         def step(k: int) -> Losses:
             rng = self.rng(stage, 2, k)
@@ -196,9 +194,8 @@ class Trainer:
                 loss = self.coarse(frames, features, self.mine(rows))
                 return {"loss": loss, "coarse": loss}
             rows = captioned[self.chosen(stage, k, plan.batch, len(captioned))]
-            lesson = self.lesson if stage == "refine" else self.second_lesson
-            lessons = [lesson(frames, int(r), rng.random(), own, rng) for r in rows]
-            losses = self.refined(features, self.mine(rows), self.mine(lessons), frames)
+            given = [lesson(int(r), rng.random(), rng) for r in rows]
+            losses = self.refined(features, self.mine(rows), self.mine(given), frames)
             losses["loss"] = losses["refined"] + plan.dense * losses["dense"]
             return losses
 
@@ -240,48 +237,6 @@ class Trainer:
             dense = self.sharp.patch_loss(prefix, frames.patches[rows].long())
             dense = dense + 0.3 * self.sharp.frame_loss(prefix, frames.frames[rows])
         return {"refined": loss, "dense": dense}
-
-    def lesson(
-        self,
-        frames: Examples,
-        row: int,
-        kind: float,
-        own: dict[int, list[int]],
-        rng: np.random.Generator,
-    ) -> Lesson:
-        """A draft of the kind that a number in 0..1 falls on, and the true caption."""
-        plan, truth = self.plan, list(frames.captions[row])
-        if kind < plan.own:
-            return own[row], truth
-        if kind < plan.own + plan.rules:
-            return self._wrong(frames, row, rng), truth
-        if kind < plan.own + plan.rules + plan.foreign:
-            return list(frames.captions[int(rng.integers(len(frames)))]), truth
-        return [], truth
-
-    def second_lesson(
-        self,
-        frames: Examples,
-        row: int,
-        kind: float,
-        own: dict[int, list[int]],
-        rng: np.random.Generator,
-    ) -> Lesson:
-        """The same, but what the glance said of scene and path stands, unless the draft is of
-        another frame or blank; and some drafts say things twice.
-        """
-        plan = self.plan
-        said, truth = grammar.parse(self.tokenizer.decode(own[row])), frames.facts[row]
-        if kind >= plan.own + plan.rules or not said.scene or not said.path.state:
-            return self.lesson(frames, row, kind, own, rng)
-        draft = said
-        if kind >= plan.own:
-            wrong = perturb(truth, int(rng.integers(4)), rng)
-            draft = dataclasses.replace(said, items=wrong.items)
-        if rng.random() < STAMMERED:
-            draft = stammer(draft, rng)
-        ids = own[row] if draft is said else self._ids(draft)[: self.model.config.prompt.limit]
-        return ids, self._ids(settled(truth, said))
 
     def first_unseen(self, total: int) -> int:
         """Frames from this one on are kept from the vision and glance stages."""

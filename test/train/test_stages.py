@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from accelerate import Accelerator
 
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.tokens import build_word_level
+from mmser_ros.train.lessons import Lessons
 from mmser_ros.train.recipe import find_recipe, load_recipe
-from mmser_ros.train.stages import Lesson, Trainer
+from mmser_ros.train.stages import Trainer
 from mmser_ros.world import grammar
 
 TOKENIZER = build_word_level(grammar.words())
@@ -60,7 +60,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     )
 
 
-def lessons(give: Callable[..., Lesson], kind: float, said: str = SAID) -> set[tuple[str, str]]:
+def lessons(trainer: Trainer, again: bool, kind: float, said: str = SAID) -> set[tuple[str, str]]:
     """All that is given for one kind of draft."""
     texts = [TRUTH, OTHER]
     frames: Any = Frames(
@@ -68,27 +68,30 @@ def lessons(give: Callable[..., Lesson], kind: float, said: str = SAID) -> set[t
     )
     rng = np.random.default_rng(0)
     own = {0: list(TOKENIZER.encode(said))}
-    given = [give(frames, 0, kind, own, rng) for _ in range(LESSONS)]
+    limit = trainer.model.config.prompt.limit
+    all_of_them = Lessons(trainer.plan, TOKENIZER, limit, frames, own)
+    give = all_of_them.again if again else all_of_them.first
+    given = [give(0, kind, rng) for _ in range(LESSONS)]
     return {(TOKENIZER.decode(draft), TOKENIZER.decode(caption)) for draft, caption in given}
 
 
 def test_the_first_round_asks_for_the_truth(trainer: Trainer) -> None:
-    assert lessons(trainer.lesson, 0.1) == {(SAID, TRUTH)}
-    assert lessons(trainer.lesson, 0.95) == {("", TRUTH)}
-    assert lessons(trainer.lesson, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
-    by_rules = lessons(trainer.lesson, 0.7)
+    assert lessons(trainer, False, 0.1) == {(SAID, TRUTH)}
+    assert lessons(trainer, False, 0.95) == {("", TRUTH)}
+    assert lessons(trainer, False, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
+    by_rules = lessons(trainer, False, 0.7)
     assert {caption for _, caption in by_rules} == {TRUTH}
     paths = {grammar.parse(draft).path.state for draft, _ in by_rules}
     assert len(paths) > 1
 
 
 def test_the_second_round_lets_scene_and_path_state_stand(trainer: Trainer) -> None:
-    own = lessons(trainer.second_lesson, 0.1)
+    own = lessons(trainer, True, 0.1)
     assert {caption for _, caption in own} == {KEPT}
     drafts = {draft for draft, _ in own}
     assert SAID in drafts and len(drafts) > 5  # some of them stammer
     assert all(set(grammar.parse(d).items) == set(grammar.parse(SAID).items) for d in drafts)
-    by_rules = lessons(trainer.second_lesson, 0.7)
+    by_rules = lessons(trainer, True, 0.7)
     assert {caption for _, caption in by_rules} == {KEPT}
     found = [grammar.parse(draft) for draft, _ in by_rules]
     assert {(facts.scene, facts.path.state) for facts in found} == {("corridor", "clear")}
@@ -96,15 +99,15 @@ def test_the_second_round_lets_scene_and_path_state_stand(trainer: Trainer) -> N
 
 
 def test_drafts_that_say_nothing_of_the_frame_are_mended(trainer: Trainer) -> None:
-    assert lessons(trainer.second_lesson, 0.95) == {("", TRUTH)}
-    assert lessons(trainer.second_lesson, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
+    assert lessons(trainer, True, 0.95) == {("", TRUTH)}
+    assert lessons(trainer, True, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
     lost = "a red box close left . a red box close left ."
-    assert lessons(trainer.second_lesson, 0.1, lost) == {(lost, TRUTH)}
+    assert lessons(trainer, True, 0.1, lost) == {(lost, TRUTH)}
 
 
 def test_a_long_stammer_is_cut_where_captions_end(trainer: Trainer) -> None:
     item = "an open brown door midway right . "
     said = SAID.replace("the path", 5 * item + "the path")
     limit = trainer.model.config.prompt.limit
-    longest = max(len(draft.split()) for draft, _ in lessons(trainer.second_lesson, 0.1, said))
+    longest = max(len(draft.split()) for draft, _ in lessons(trainer, True, 0.1, said))
     assert longest == limit
