@@ -2,8 +2,9 @@
 
 Every fact has one wording and one place, so that captions can be compared exactly::
 
-    a corridor with white walls and a tiled floor . a red chair close ahead .
-    an open brown door far right . the path is blocked by a chair , left free .
+    a corridor with white walls and a tiled floor . two red chairs close ahead .
+    a blue ball midway left on a table . an open brown door far right .
+    the path is blocked by a chair , left free .
 """
 
 from __future__ import annotations
@@ -15,26 +16,43 @@ from dataclasses import dataclass
 SCENES = ("corridor", "junction", "room", "warehouse")
 WALLS = ("white", "yellow", "blue", "green", "brown")
 FLOORS = ("tiled", "wooden", "concrete", "carpeted")
-CLASSES = (
-    "box",
-    "barrel",
-    "cone",
-    "chair",
-    "table",
-    "shelf",
-    "plant",
-    "person",
-    "trolley",
-    "sofa",
-    "ball",
-    "sign",
-)
-DOOR = "door"
+PLURALS = {
+    "box": "boxes",
+    "barrel": "barrels",
+    "cone": "cones",
+    "chair": "chairs",
+    "table": "tables",
+    "shelf": "shelves",
+    "plant": "plants",
+    "person": "people",
+    "trolley": "trolleys",
+    "sofa": "sofas",
+    "ball": "balls",
+    "bin": "bins",
+    "bucket": "buckets",
+    "cabinet": "cabinets",
+    "cable": "cables",
+    "extinguisher": "extinguishers",
+    "forklift": "forklifts",
+    "ladder": "ladders",
+    "pallet": "pallets",
+    "suitcase": "suitcases",
+    "wet-floor sign": "wet-floor signs",
+}
+CLASSES = tuple(PLURALS)
+"""Things that stand about, each of a colour."""
+STAIRS_UP, STAIRS_DOWN, RAMP = FEATURES = ("stairs up", "stairs down", "ramp")
+"""Parts of a building that a wheeled robot must not drive onto unawares. They have no colour."""
+DOOR, GLASS_DOOR = DOORS = ("door", "glass door")
+KINDS = (*CLASSES, *FEATURES, *DOORS)
+"""Everything that a caption names."""
 WALL = "wall"
 STATES = ("open", "closed")
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "grey", "brown")
 BANDS = ("close", "midway", "far")
 SIDES = ("left", "ahead", "right")
+NUMBERS = {2: "two", 3: "three"}
+ON, BEHIND, IN_FRONT, BESIDE = RELATIONS = ("on", "behind", "in front of", "next to")
 CLEAR, BLOCKED, UNSEEN = "clear", "blocked", "unseen"
 PATHS = (CLEAR, BLOCKED, UNSEEN)
 FREE = {
@@ -43,26 +61,35 @@ FREE = {
     "both": "both sides free",
     "none": "no free side",
 }
-BLOCKERS = (*CLASSES, DOOR, WALL)
+BLOCKERS = (*KINDS, WALL)
 MOST_NAMED = 4
-"""Most things and doors that a caption names."""
+"""Most clauses about things and doors in a caption."""
+
+Said = tuple[str, str, str, str, str, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A thing or a door, as a caption names it, and where the truth knows it to be.
+    """A thing, door or feature, or a group of alike ones, as one clause names it.
 
-    The fields after ``state`` are known for rendered frames only.
+    The fields after ``other`` are known for rendered frames only.
     """
 
     cls: str
     colour: str
+    """Empty for glass doors and features."""
     band: str
     side: str
     state: str = ""
     """``open`` or ``closed`` for a door, empty for everything else."""
-    ident: int = -1
-    """Value in the object-id picture."""
+    count: int = 1
+    """How many alike ones there are: 1 to 3."""
+    relation: str = ""
+    """How it stands to something else that the caption names: one of RELATIONS, or empty."""
+    other: str = ""
+    """What it stands so to: one of KINDS, or empty."""
+    idents: tuple[int, ...] = ()
+    """Values in the object-id picture, one for each that is counted."""
     share: float = 0.0
     """Visible share of the image area, 0 to 1."""
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -70,18 +97,21 @@ class Item:
     centre: tuple[float, float] = (0.0, 0.0)
     """Mean column and row of the visible pixels, 0 to 1."""
     x: float = 0.0
-    """Metres ahead of the camera, of the footprint's centre."""
+    """Metres ahead of the camera, of the nearest one's footprint centre."""
     y: float = 0.0
-    """Metres to the left of the camera, of the footprint's centre."""
+    """Metres to the left of the camera, of the nearest one's footprint centre."""
     distance: float = 0.0
     """Metres to the nearest point of the footprint."""
     height: float = 0.0
     """Metres from the floor to its top."""
 
     @property
-    def said(self) -> tuple[str, str, str, str, str]:
+    def said(self) -> Said:
         """The part of the truth that a caption states."""
-        return (self.cls, self.colour, self.band, self.side, self.state)
+        return (
+            self.cls, self.colour, self.band, self.side, self.state,
+            self.count, self.relation, self.other,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +134,7 @@ class Facts:
     wall: str = ""
     floor: str = ""
     items: tuple[Item, ...] = ()
-    """What the caption names: objects nearest first, then doors nearest first."""
+    """What the caption names: objects nearest first, then doors and features nearest first."""
     path: Path = Path()
     optional: tuple[Item, ...] = ()
     """Visible, but too small to be named: naming it would not be a hallucination."""
@@ -112,19 +142,35 @@ class Facts:
     """Clauses of a caption that mean nothing in this grammar."""
 
 
+def is_counted(cls: str) -> bool:
+    """Whether several alike ones are told by number: things are, parts of buildings are not."""
+    return cls in PLURALS
+
+
+def has_colour(cls: str) -> bool:
+    """Whether a caption tells the colour of things of this kind."""
+    return cls in PLURALS or cls == DOOR
+
+
+def named(cls: str) -> str:
+    """A kind with its article; stairs have none."""
+    return cls if cls in (STAIRS_UP, STAIRS_DOWN) else _a(cls)
+
+
 def _a(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def item_clause(item: Item) -> str:
-    """Clause about one thing or door, with its full stop."""
+    """Clause about one item, with its full stop."""
+    name = item.cls if item.count == 1 else PLURALS[item.cls]
     if item.cls == "person":
-        name = f"a person in {item.colour}"
-    elif item.cls == DOOR:
-        name = f"{_a(item.state)} {item.colour} {DOOR}"
+        name = f"{name} in {item.colour}"
     else:
-        name = f"{_a(item.colour)} {item.cls}"
-    return f"{name} {item.band} {item.side} ."
+        name = " ".join(word for word in (item.state, item.colour, name) if word)
+    subject = named(name) if item.count == 1 else f"{NUMBERS[item.count]} {name}"
+    related = f" {item.relation} {named(item.other)}" if item.relation else ""
+    return f"{subject} {item.band} {item.side}{related} ."
 
 
 def path_clause(path: Path) -> str:
@@ -133,7 +179,7 @@ def path_clause(path: Path) -> str:
         return "the path is clear ."
     if path.state == UNSEEN:
         return "the path cannot be seen ."
-    return f"the path is blocked by {_a(path.blocker)} , {FREE[path.free]} ."
+    return f"the path is blocked by {named(path.blocker)} , {FREE[path.free]} ."
 
 
 def caption(facts: Facts) -> str:
@@ -145,30 +191,44 @@ def caption(facts: Facts) -> str:
 
 
 def _any(words: Iterable[str]) -> str:
-    return "|".join(sorted(words, key=len, reverse=True))
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
+_SINGULAR = {plural: cls for cls, plural in PLURALS.items()}
+_COUNT = {word: number for number, word in NUMBERS.items()}
 _SCENE = re.compile(
     rf"an? ({_any(SCENES)}) with ({_any(WALLS)}) walls and an? ({_any(FLOORS)}) floor"
 )
-_WHERE = rf"({_any(BANDS)}) ({_any(SIDES)})"
-_PERSON = re.compile(rf"a person in ({_any(COLOURS)}) {_WHERE}")
-_DOOR = re.compile(rf"an? ({_any(STATES)}) ({_any(COLOURS)}) {DOOR} {_WHERE}")
-_THING = re.compile(rf"an? ({_any(COLOURS)}) ({_any(CLASSES)}) {_WHERE}")
-_BLOCKED = re.compile(rf"the path is blocked by an? ({_any(BLOCKERS)}) , ({_any(FREE.values())})")
+_ITEM = re.compile(
+    rf"(?:(?:an? )?(?:(?P<state>{_any(STATES)}) )?(?:(?P<colour>{_any(COLOURS)}) )?"
+    rf"(?P<one>{_any(KINDS)})|(?P<count>{_any(_COUNT)}) (?:(?P<colours>{_any(COLOURS)}) )?"
+    rf"(?P<many>{_any(_SINGULAR)}))(?: in (?P<dress>{_any(COLOURS)}))?"
+    rf" (?P<band>{_any(BANDS)}) (?P<side>{_any(SIDES)})"
+    rf"(?: (?P<relation>{_any(RELATIONS)}) (?:an? )?(?P<other>{_any(KINDS)}))?"
+)
+_BLOCKED = re.compile(
+    rf"the path is blocked by (?:an? )?({_any(BLOCKERS)}) , ({_any(FREE.values())})"
+)
 _FREE_OF = {wording: free for free, wording in FREE.items()}
 
 
 def _item(clause: str) -> Item | None:
-    if found := _PERSON.fullmatch(clause):
-        return Item("person", found[1], found[2], found[3])
-    if found := _DOOR.fullmatch(clause):
-        state, colour, band, side = found.groups()
-        return Item(DOOR, colour, band, side, state)
-    if found := _THING.fullmatch(clause):
-        colour, cls, band, side = found.groups()
-        return Item(cls, colour, band, side)
-    return None
+    """The item of a clause; None unless the clause is just what the grammar would say."""
+    found = _ITEM.fullmatch(clause)
+    if not found:
+        return None
+    part = found.groupdict(default="")
+    item = Item(
+        cls=part["one"] or _SINGULAR[part["many"]],
+        colour=part["colour"] or part["colours"] or part["dress"],
+        band=part["band"],
+        side=part["side"],
+        state=part["state"],
+        count=_COUNT.get(part["count"], 1),
+        relation=part["relation"],
+        other=part["other"],
+    )
+    return item if item_clause(item) == f"{clause} ." else None
 
 
 def _path(clause: str) -> Path | None:
@@ -214,10 +274,12 @@ def parse(text: str) -> Facts:
 
 def words() -> list[str]:
     """Every word and stop that a caption can contain, sorted."""
-    fixed = "a an with walls and floor . person in the path is clear blocked by , cannot be seen"
+    fixed = "a an with walls and floor . in the path is clear blocked by , cannot be seen"
     found = set(fixed.split())
-    for group in (SCENES, WALLS, FLOORS, BLOCKERS, STATES, COLOURS, BANDS, SIDES):
-        found.update(group)
-    for wording in FREE.values():
-        found.update(wording.split())
+    plurals, numbers, free = PLURALS.values(), NUMBERS.values(), FREE.values()
+    for group in (
+        SCENES, WALLS, FLOORS, BLOCKERS, plurals, STATES, COLOURS, BANDS, SIDES, RELATIONS,
+        numbers, free,
+    ):  # fmt: skip
+        found.update(word for wording in group for word in wording.split())
     return sorted(found)
