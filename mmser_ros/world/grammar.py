@@ -228,7 +228,8 @@ def _item(clause: str) -> Item | None:
         relation=part["relation"],
         other=part["other"],
     )
-    return item if item_clause(item) == f"{clause} ." else None
+    whole = has_colour(item.cls) == bool(item.colour) and (item.cls in DOORS) == bool(item.state)
+    return item if whole and item_clause(item) == f"{clause} ." else None
 
 
 def _path(clause: str) -> Path | None:
