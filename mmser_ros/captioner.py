@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmser_ros import pixels
+from mmser_ros import ground, pixels
 from mmser_ros.decode import draft as draft_verified
 from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
@@ -109,11 +109,13 @@ class Captioner:
 
         The previous glance's caption is the draft of this one: where the scene has not
         changed, it costs one decoder call. Raises ValueError if ``frame.rgb`` is no (H, W, 3)
-        array of uint8.
+        array of uint8, or if its camera model is about an image of another shape.
         """
         clock = _Stopwatch()
         canvas = pixels.to_canvas(frame.rgb, self.config.image)
-        seen = pixels.glance_pixels(canvas, self.config.image)
+        image = self.config.image
+        camera = ground.of_frame(frame, image)
+        seen = pixels.glance_pixels(canvas, image, ground.glance_map(camera, image))
         clock.lap("preprocess")
         levels = self._engine.encode(seen)
         clock.lap("encode")
@@ -132,9 +134,11 @@ class Captioner:
         prompt, limit = self.config.prompt, self.config.ser.draft_positions
         draft = glance.caption.ids[: min(prompt.limit, limit)]
         clock = _Stopwatch()
-        tiles = pixels.tile_pixels(glance.canvas, self.config.image)
+        image = self.config.image
+        floor = ground.ground_map(ground.of_frame(glance.frame, image), image)
+        crops = pixels.crop_pixels(glance.canvas, self._places, image, floor)
         clock.lap("preprocess")
-        details = self._engine.encode(tiles)
+        details = self._engine.encode(crops)
         clock.lap("encode")
         prefix = self._engine.sharpen(glance.levels, details, self._places, draft)
         clock.lap("sharpen")

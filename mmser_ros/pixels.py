@@ -1,7 +1,7 @@
 """From a frame to what the vision encoder reads. Needs neither torch nor ROS.
 
 A frame is fitted into a **canvas**: its aspect kept, centred, padded with the mean colour.
-The glance sees the canvas shrunk to one encoder input, the second look sees it in tiles.
+The glance sees the canvas shrunk to one encoder input, the second look sees crops of it.
 Training and inference use these same functions. Pixels are float32, (x / 255 - mean) / std.
 """
 
@@ -14,13 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmser_ros.ground import Ground, fit
 from mmser_ros.model.config import ImageConfig
 
 Canvas = TypeVar("Canvas", bound=Any)
 Image = NDArray[np.uint8]
 """(H, W, 3), RGB."""
 Pixels = NDArray[np.float32]
-"""(B, 3, height, width), normalised."""
+"""(B, 3 or 6, height, width): normalised RGB, then the ground's channels if the model reads
+them (``ImageConfig.ground``)."""
+Places = NDArray[np.floating[Any]]
+"""(K, 4): x0, y0, x1, y1 as fractions of the canvas."""
 
 
 def to_canvas(rgb: Image, image: ImageConfig) -> Image:
@@ -37,15 +41,12 @@ def to_canvas(rgb: Image, image: ImageConfig) -> Image:
     height, width = image.canvas
     if rgb.shape[:2] == (height, width):
         return rgb
-    scale = min(height / rgb.shape[0], width / rgb.shape[1])
-    inner_height = min(height, max(1, round(rgb.shape[0] * scale)))
-    inner_width = min(width, max(1, round(rgb.shape[1] * scale)))
+    top, left, inner_height, inner_width = fit(rgb.shape[0], rgb.shape[1], image)
     fitted = resize(rgb, inner_height, inner_width)
     if fitted.shape[:2] == (height, width):
         return fitted
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[:] = padding_colour(image)
-    top, left = (height - inner_height) // 2, (width - inner_width) // 2
     canvas[top : top + inner_height, left : left + inner_width] = fitted
     return canvas
 
@@ -55,41 +56,74 @@ def padding_colour(image: ImageConfig) -> NDArray[np.uint8]:
     return np.rint(255 * np.asarray(image.mean)).clip(0, 255).astype(np.uint8)
 
 
-def glance_pixels(canvas: Image, image: ImageConfig) -> Pixels:
-    """The canvas as one encoder input, (1, 3, height, width)."""
-    return _normalised([resize(canvas, image.height, image.width)], image)
+def glance_pixels(canvas: Image, image: ImageConfig, ground: Ground | None = None) -> Pixels:
+    """The canvas as one encoder input, (1, 3 or 6, height, width).
+
+    ``ground`` is what ``ground.glance_map`` or ``ground.ground_map`` gives, (height, width, 3) or
+    as large as the canvas; None where the camera is not known. Not read by a model without it.
+    """
+    grounds = None if ground is None else [resize(ground, image.height, image.width)]
+    return _normalised([resize(canvas, image.height, image.width)], image, grounds)
 
 
-def tile_pixels(canvas: Image, image: ImageConfig) -> Pixels:
-    """The canvas cut into encoder inputs, row by row: (rows * columns, 3, height, width)."""
-    return _normalised(tiles(canvas, image), image)
+def crop_pixels(
+    canvas: Image, places: Places, image: ImageConfig, ground: Ground | None = None
+) -> Pixels:
+    """Parts of the canvas as encoder inputs, (K, 3 or 6, height, width).
+
+    ``places`` (K, 4) are snapped, see ``snapped``. ``ground`` is that of the whole canvas
+    (``ground.ground_map``), None where the camera is not known.
+    """
+    grounds = None if ground is None else crops(ground, places, image)
+    return _normalised(crops(canvas, places, image), image, grounds)
 
 
-def tiles(canvas: Canvas, image: ImageConfig) -> list[Canvas]:
-    """Views of the canvas (H, W, 3), each as large as an encoder input, row by row.
+def crops(canvas: Canvas, places: Places, image: ImageConfig) -> list[Canvas]:
+    """Views of the canvas (H, W, ...), each as large as an encoder input, at snapped places.
 
     A canvas is an array, or a tensor wherever it lies.
     """
-    height, width = image.height, image.width
     return [
-        canvas[row * height : (row + 1) * height, column * width : (column + 1) * width]
-        for row in range(image.rows)
-        for column in range(image.columns)
+        canvas[top : top + image.height, left : left + image.width]
+        for top, left in corners(places, image).tolist()
     ]
+
+
+def snapped(places: Places, image: ImageConfig) -> NDArray[np.float32]:
+    """The places of crops as they can be cut: x0, y0, x1, y1 as fractions of the canvas, (K, 4).
+
+    Each keeps its centre as nearly as whole pixels and the canvas's edges allow, and becomes
+    exactly height x width canvas pixels large. Places that are snapped stay what they are.
+    """
+    height, width = image.canvas
+    top, left = corners(places, image).T
+    sides = (left / width, top / height)
+    ends = ((left + image.width) / width, (top + image.height) / height)
+    return np.stack([*sides, *ends], 1).astype(np.float32)
+
+
+def corners(places: Places, image: ImageConfig) -> NDArray[np.int64]:
+    """Top and left canvas pixel of each crop, (K, 2); ``places`` (K, 4) need not be snapped."""
+    height, width = image.canvas
+    asked = np.asarray(places, np.float64).reshape(-1, 4)
+    top = np.rint((asked[:, 1] + asked[:, 3]) / 2 * height - image.height / 2)
+    left = np.rint((asked[:, 0] + asked[:, 2]) / 2 * width - image.width / 2)
+    top, left = top.clip(0, height - image.height), left.clip(0, width - image.width)
+    return np.stack([top, left], 1).astype(np.int64)
 
 
 def tile_places(image: ImageConfig) -> NDArray[np.float32]:
-    """Where each tile lies, (rows * columns, 4): x0, y0, x1, y1 as fractions of the canvas."""
-    rows, columns = image.rows, image.columns
+    """Places of crops that cover the canvas, zoom x zoom of them, row by row: (zoom ** 2, 4)."""
+    n = image.zoom
     places = [
-        (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
-        for row in range(rows)
-        for column in range(columns)
+        (column / n, row / n, (column + 1) / n, (row + 1) / n)
+        for row in range(n)
+        for column in range(n)
     ]
-    return np.array(places, np.float32).reshape(-1, 4)
+    return np.array(places, np.float32)
 
 
-def resize(rgb: Image, height: int, width: int) -> Image:
+def resize(rgb: Canvas, height: int, width: int) -> Canvas:
     """Shrink by averaging areas, enlarge linearly; the same size is not copied."""
     if rgb.shape[:2] == (height, width):
         return rgb
@@ -98,14 +132,16 @@ def resize(rgb: Image, height: int, width: int) -> Image:
     return cv2.resize(rgb, (width, height), interpolation=how)
 
 
-def _normalised(images: list[Image], image: ImageConfig) -> Pixels:
+def _normalised(images: list[Image], image: ImageConfig, grounds: list[Ground] | None) -> Pixels:
     """Look every value up, so that normalising and reordering are one pass."""
-    pixels = np.empty((len(images), 3, image.height, image.width), np.float32)
+    pixels = np.empty((len(images), image.channels, image.height, image.width), np.float32)
     table = _table(image.mean, image.std)
     for index, rgb in enumerate(images):
         for channel in range(3):
             # "clip" never acts on a uint8, but lets numpy write into `out` without a buffer
             np.take(table[channel], rgb[:, :, channel], out=pixels[index, channel], mode="clip")
+    if image.ground:
+        pixels[:, 3:] = 0 if grounds is None else np.stack(grounds).transpose(0, 3, 1, 2)
     return pixels
 
 

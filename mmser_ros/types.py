@@ -21,6 +21,33 @@ class Stage(enum.IntEnum):
     REFINED = 1
 
 
+@dataclass(frozen=True, slots=True)
+class CameraModel:
+    """A camera's lens and mounting: what turns a pixel into a point of the floor.
+
+    Pixels are counted as OpenCV and CameraInfo do: (0, 0) is the centre of the first one.
+    """
+
+    width: int
+    """Pixels of the image that the lens is about; a frame may be a resized copy of it."""
+    height: int
+    fx: float
+    """Focal lengths and centre in pixels."""
+    fy: float
+    cx: float
+    cy: float
+    mounted: float
+    """Metres above the floor."""
+    pitch: float = 0.0
+    """Radians, upwards positive."""
+    roll: float = 0.0
+    """Radians, positive if the right side of the camera is raised."""
+    yaw: float = 0.0
+    """Radians against the robot's forward, to the left positive."""
+    distortion: tuple[float, ...] = ()
+    """OpenCV's k1, k2, p1, p2, k3, k4, k5, k6, or the first few of them (plumb_bob has five)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One camera image on its way through the captioner."""
@@ -35,6 +62,8 @@ class Frame:
     """Counts the frames of one source; joins the two captions of a frame."""
     source: str = ""
     """Topic or file that the frame came from."""
+    camera: CameraModel | None = None
+    """The camera that took it, where its lens and its mounting are known."""
 
 
 @dataclass(frozen=True, slots=True)

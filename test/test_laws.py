@@ -35,13 +35,14 @@ OPTIONAL = {
 }
 TORCH_ROOMS = ("model/", "train/", "runtime/torch_engine.py", "runtime/export.py")
 
-VALUES = {"types", "pixels", "tokens", "files", "folders", "trust", "model"}
+VALUES = {"types", "ground", "pixels", "tokens", "files", "folders", "trust", "model"}
 """What holds no arrow up: small values, and the model with its config."""
 MAY_IMPORT = {
     "types": set(),
     "files": set(),
     "model": {"files"},
-    "pixels": {"types", "model"},
+    "ground": {"types", "model"},
+    "pixels": {"types", "ground", "model"},
     "tokens": {"model"},
     "folders": {"model"},
     "trust": {"types", "model"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from mmser_ros import pixels
 from mmser_ros.model.config import ImageConfig
 
 IMAGE = ImageConfig(
-    height=24, width=32, rows=2, columns=2, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5)
+    height=24, width=32, zoom=2, crops=2, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5)
 )
 RANDOM = np.random.default_rng(0)
 
@@ -99,24 +101,41 @@ def test_glance_normalises_the_shrunk_canvas():
     assert np.allclose(seen[0].transpose(1, 2, 0), expected, atol=1e-6)
 
 
-def test_tiles_put_together_at_their_places_are_the_canvas():
+def test_crops_are_normalised_parts_of_the_canvas() -> None:
     canvas = noise(48, 64)
-    tiles = pixels.tile_pixels(canvas, IMAGE)
     places = pixels.tile_places(IMAGE)
-    assert tiles.shape == (4, 3, 24, 32) and places.shape == (4, 4)
+    crops = pixels.crop_pixels(canvas, places, IMAGE)
+    assert crops.shape == (4, 3, 24, 32) and places.shape == (4, 4)
     whole = (canvas / 255 - np.array(IMAGE.mean)) / np.array(IMAGE.std)
-    for tile, (x0, y0, x1, y1) in zip(tiles, places, strict=True):
+    for crop, (x0, y0, x1, y1) in zip(crops, places, strict=True):
         part = whole[round(y0 * 48) : round(y1 * 48), round(x0 * 64) : round(x1 * 64)]
-        assert np.allclose(tile.transpose(1, 2, 0), part, atol=1e-6)
+        assert np.allclose(crop.transpose(1, 2, 0), part, atol=1e-6)
+
+
+def test_places_are_snapped_to_whole_crops_inside_the_canvas() -> None:
+    asked = np.array([[0.4, 0.4, 0.5, 0.5], [-0.3, 0.9, 0.1, 1.4], [0, 0, 1, 1]])
+    places = pixels.snapped(asked, IMAGE)
+    assert places.dtype == np.float32
+    assert np.allclose(places[:, 2:] - places[:, :2], 0.5)
+    found = np.rint(places * [64, 48, 64, 48]).tolist()
+    assert found == [[13, 10, 45, 34], [0, 24, 32, 48], [16, 12, 48, 36]]
+    assert np.array_equal(pixels.snapped(places, IMAGE), places)
+    assert pixels.snapped(np.empty((0, 4)), IMAGE).shape == (0, 4)
+
+
+def test_ground_lies_beside_the_colours_where_the_model_reads_it() -> None:
+    image = dataclasses.replace(IMAGE, ground=True)
+    canvas, floor = noise(48, 64), RANDOM.random((48, 64, 3), np.float32)
+    seen = pixels.glance_pixels(canvas, image, floor)
+    assert seen.shape == (1, 6, 24, 32)
+    assert np.array_equal(seen[:, :3], pixels.glance_pixels(canvas, IMAGE))
+    assert np.allclose(seen[0, 3:, 3, 4], floor[6:8, 8:10].mean((0, 1)), atol=1e-6)
+    crop = pixels.crop_pixels(canvas, np.array([[0.5, 0, 1, 0.5]]), image, floor)
+    assert np.array_equal(crop[0, 3:].transpose(1, 2, 0), floor[:24, 32:])
+    assert not pixels.glance_pixels(canvas, image)[:, 3:].any()
+    assert pixels.glance_pixels(canvas, IMAGE, floor).shape == (1, 3, 24, 32)
 
 
 def test_padding_becomes_nearly_zero():
     canvas = pixels.to_canvas(np.zeros((48, 2, 3), np.uint8), IMAGE)
     assert np.abs(pixels.glance_pixels(canvas, IMAGE)[0, :, :, 0]).max() < 0.5 / 255 / 0.2 + 1e-6
-
-
-def test_model_without_tiles_has_none():
-    image = ImageConfig(24, 32, 0, 0, IMAGE.mean, IMAGE.std)
-    assert image.canvas == (24, 32)
-    assert pixels.tile_pixels(noise(24, 32), image).shape == (0, 3, 24, 32)
-    assert pixels.tile_places(image).shape == (0, 4)

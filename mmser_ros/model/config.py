@@ -9,6 +9,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,25 @@ class ImageConfig:
     height: int
     """Pixels of one encoder input."""
     width: int
-    rows: int
-    """The second look sees the canvas in rows x columns tiles, each one encoder input large."""
-    columns: int
+    zoom: int
+    """The canvas is so many times as high and as wide as an encoder input."""
+    crops: int
+    """The second look sees so many parts of the canvas, each one encoder input large."""
     mean: tuple[float, float, float]
     """Of RGB in 0..1; also the colour of the padding."""
     std: tuple[float, float, float]
+    ground: bool = False
+    """Whether the encoder also sees three channels of what the camera's mounting tells."""
 
     @property
     def canvas(self) -> tuple[int, int]:
         """(height, width) of the frame as the second look sees it."""
-        return self.height * max(1, self.rows), self.width * max(1, self.columns)
+        return self.height * self.zoom, self.width * self.zoom
+
+    @property
+    def channels(self) -> int:
+        """Of an encoder input: RGB, and the ground's three where the model reads them."""
+        return 6 if self.ground else 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +121,21 @@ class PromptConfig:
     """Most new tokens a caption, the end token included."""
 
 
+Knots = tuple[tuple[float, float], ...]
+"""A curve: points (x, y), straight between them and level beyond. Both rise."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationConfig:
-    """From log-probabilities to the chance that nothing is wrong, a logistic curve a look.
+    """From the decoder's probabilities to the chance that nothing is wrong, a curve a look.
 
-    p = 1 / (1 + exp(-(a + b * mean log-probability + c * lowest log-probability))).
+    x is the logarithm of the product of a caption's token probabilities, y the chance.
     """
 
-    coarse: tuple[float, float, float]
-    refined: tuple[float, float, float]
+    coarse: Knots
+    refined: Knots
+    refine_below: float
+    """Coarse confidence below which a second look is worth its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,7 @@ def check(config: ModelConfig, path: Path) -> None:
     sizes = {
         "image.height": image.height,
         "image.width": image.width,
+        "image.zoom": image.zoom,
         "vision.width": vision.width,
         "vision.heads": vision.heads,
         "vision.patch": vision.patch,
@@ -234,6 +250,7 @@ def check(config: ModelConfig, path: Path) -> None:
         ("ser", config.ser.width, config.ser.heads),
     ):
         demand(width % heads == 0, f"'{name}.width' must be a multiple of '{name}.heads'.")
+    demand(image.crops >= 0, f"'image.crops' is {image.crops}; it cannot be negative.")
     demand(vision.stem in ("conv", "patch"), f"'vision.stem' is {vision.stem!r}: conv or patch.")
     demand(
         image.height % vision.patch == 0 and image.width % vision.patch == 0,
@@ -246,6 +263,7 @@ def check(config: ModelConfig, path: Path) -> None:
         and vision.taps[-1] <= vision.depth,
         f"'vision.taps' {list(vision.taps)} must be rising block numbers up to {vision.depth}.",
     )
+    _check_calibration(config.calibration, demand)
     ids = (*config.prompt.coarse, *config.prompt.refine, *config.prompt.separator)
     ids += (config.prompt.end, config.prompt.pad)
     demand(
@@ -258,3 +276,22 @@ def check(config: ModelConfig, path: Path) -> None:
         longest <= decoder.positions,
         f"'decoder.positions' is {decoder.positions}; a refinement can need {longest}.",
     )
+
+
+def _check_calibration(
+    calibration: CalibrationConfig | None, demand: Callable[[bool, str], None]
+) -> None:
+    if calibration is None:
+        return
+    for name in ("coarse", "refined"):
+        curve: Knots = getattr(calibration, name)
+        where = f"'calibration.{name}'"
+        steps = list(zip(curve, curve[1:], strict=False))
+        demand(bool(curve), f"{where} is empty; it needs a point (x, y) or more.")
+        demand(
+            all(a[0] < b[0] and a[1] <= b[1] for a, b in steps),
+            f"{where} must rise from point to point.",
+        )
+        demand(all(0 <= y <= 1 for _, y in curve), f"{where} has a chance outside 0 to 1.")
+    below = calibration.refine_below
+    demand(0 <= below <= 1, f"'calibration.refine_below' is {below}; it lies between 0 and 1.")

@@ -31,13 +31,13 @@ class Residual(nn.Module):
         return torch.relu(x + self.norm(self.second(self.first(x))))
 
 
-def stem(config: VisionConfig) -> nn.Module:
-    """Pixels (B, 3, H, W) -> tokens on their grid (B, d, H / patch, W / patch)."""
+def stem(config: VisionConfig, channels: int) -> nn.Module:
+    """Pixels (B, channels, H, W) -> tokens on their grid (B, d, H / patch, W / patch)."""
     if config.stem == "patch":
-        return nn.Conv2d(3, config.width, config.patch, config.patch, bias=False)
+        return nn.Conv2d(channels, config.width, config.patch, config.patch, bias=False)
     low, middle, high = config.channels
     return nn.Sequential(
-        convolution(3, low, 2),
+        convolution(channels, low, 2),
         convolution(low, middle, 2),
         *(Residual(middle) for _ in range(config.residuals[0])),
         convolution(middle, high, 2),
@@ -53,7 +53,7 @@ class VisionEncoder(nn.Module):
         super().__init__()
         tokens = (image.height // config.patch) * (image.width // config.patch)
         self.taps = config.taps
-        self.stem = stem(config)
+        self.stem = stem(config, image.channels)
         self.position = nn.Parameter(torch.randn(tokens + config.class_token, config.width) * 0.02)
         self.register_parameter("class_token", None)
         self.norm: nn.Module = nn.Identity()
@@ -66,7 +66,7 @@ class VisionEncoder(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W), normalised -> levels (B, m, N, d)."""
+        """(B, 3 or 6, H, W), normalised -> levels (B, m, N, d)."""
         x = self.stem(pixels).flatten(2).transpose(1, 2)  # (B, N, d)
         if self.class_token is not None:
             x = torch.cat([self.class_token.expand(x.shape[0], 1, -1), x], 1)

@@ -46,7 +46,8 @@ class Levels:
     tokens: Any
     """(B, m, N, d); opaque, stays on the engine's device."""
     pooled: Floats
-    """(B, d): the last level averaged over its tokens, on the host; for familiarity."""
+    """(B, 2 m d), on the host, for familiarity: of each level the mean over its tokens, then
+    their standard deviation."""
 
 
 class Engine(Protocol):
@@ -63,7 +64,7 @@ class Engine(Protocol):
         ...
 
     def encode(self, pixels: Floats) -> Levels:
-        """See a batch of images, (B, 3, H, W), normalised: a frame, or crops of it."""
+        """See a batch of images, (B, 3 or 6, H, W), normalised: a frame, or crops of it."""
         ...
 
     def glance(self, levels: Levels) -> Prefix:

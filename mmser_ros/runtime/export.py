@@ -97,7 +97,8 @@ class Recipe:
 
 
 def _pixels(config: ModelConfig, sizes: Sequence[int]) -> tuple[Tensor, ...]:
-    return (torch.randn(sizes[0], 3, config.image.height, config.image.width),)
+    image = config.image
+    return (torch.randn(sizes[0], image.channels, image.height, image.width),)
 
 
 def _last(config: ModelConfig, sizes: Sequence[int]) -> tuple[Tensor, ...]:

@@ -39,7 +39,7 @@ class Graph:
 
 
 ENCODE = Graph("encode", ("pixels",), ("levels",))
-"""(B, 3, H, W) -> (B, m, N, d)"""
+"""(B, 3 or 6, H, W) -> (B, m, N, d)"""
 GLANCE = Graph("glance", ("last",), ("prefix",))
 """(1, N, d) -> (1, N, D)"""
 SHARPEN = Graph("sharpen", ("levels", "details", "places", "draft"), ("prefix",))
@@ -61,7 +61,7 @@ def fingerprint(config: ModelConfig) -> str:
         name: dataclasses.asdict(getattr(config, name))
         for name in ("vision", "connector", "decoder", "ser")
     }
-    parts["image"] = (config.image.height, config.image.width)
+    parts["image"] = (config.image.height, config.image.width, config.image.channels)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
