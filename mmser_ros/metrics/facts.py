@@ -1,19 +1,22 @@
-"""How true captions are: facts said against facts known, one caption or many.
-
-CHAIR is that of Rohrbach et al., Object Hallucination in Image Captioning (EMNLP 2018).
-"""
+"""Facts that a caption says, against the facts that are so: one caption, one frame."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mmser_ros.world.grammar import BLOCKED, CLEAR, DOOR, WALL, Facts, Item, caption, parse
+from mmser_ros.world.grammar import BLOCKED, NUMBERS, WALL, Facts, Item, named, parse
 
 RIGHT, WRONG, MISSING, FALSE, UNNAMED = "right", "wrong", "missing", "false", "unnamed"
 """Verdicts: as it is; not as it is; not said; said of nothing there; said of something that is
 visible, but too small to be asked for."""
+KINDS = (
+    "scene", "wall", "floor", "class", "colour", "band", "side", "state", "count", "relation",
+    "path", "blocker", "free",
+)  # fmt: skip
+"""Of facts. A caption that says one thing states no count, and one of a group that number."""
+ATTRIBUTES = KINDS[KINDS.index("colour") : KINDS.index("path")]
+"""Kinds of what a clause says of a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,7 @@ class Fact:
     """One fact that a caption says, or should have said."""
 
     kind: str
-    """``scene``, ``wall``, ``floor``, ``class``, ``colour``, ``band``, ``side``, ``state``,
-    ``path``, ``blocker`` or ``free``."""
+    """One of KINDS."""
     subject: str
     """What it is about: a class, or ``scene`` or ``path``."""
     said: str
@@ -30,6 +32,13 @@ class Fact:
     true: str
     """Empty where there is no such thing."""
     verdict: str
+    item: int = -1
+    """Place among the named items of the truth; -1 if it is about none of these."""
+    due: bool = True
+    """Whether a caption has to say it."""
+    implied: bool = False
+    """Whether it is wrong because something else is: what is said of a thing that is not there,
+    what is not said of one that was missed."""
 
     @property
     def is_right(self) -> bool:
@@ -38,158 +47,159 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A said item and the true one that it means."""
+
+    mine: Item
+    theirs: Item
+    place: int
+    """Of the true one among those that were to be matched."""
+    things: int
+    """How many of both groups are the same."""
+    first: bool
+    """Whether no said item agrees with the true one more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Matching:
     """Which said item is which true one."""
 
-    pairs: tuple[tuple[Item, Item], ...]
-    """(said, true) named items of one class."""
-    excused: tuple[tuple[Item, Item], ...]
-    """(said, true) where the true one is visible, but too small to be asked for."""
-    false: tuple[Item, ...]
-    """Said, but no such thing is left to be meant."""
-    missing: tuple[Item, ...]
-    """Named in the truth, and not said."""
+    pairs: tuple[Pair, ...]
+    """With the named ones, in the order in which they were said."""
+    excused: tuple[Pair, ...]
+    """With those that are visible, but too small to be asked for."""
+    false: tuple[tuple[Item, int], ...]
+    """Said items, and how many of each are left that nothing there can be meant by."""
+    missing: tuple[tuple[int, int], ...]
+    """Places of named items, and how many of each were not said."""
 
 
 def match(said: Sequence[Item], truth: Facts) -> Matching:
     """Pairs said items with true ones of their class, so that as much as possible agrees.
 
-    Named items are matched first; what is left over may mean an optional one.
+    A group is as many things as it counts; two clauses can mean one group. Named items are
+    matched first; what is left over may mean an optional one.
     """
-    pairs, left, missing = _pair(said, truth.items)
+    pairs, left, missing = _pair([(item, item.count) for item in said], truth.items)
     excused, false, _ = _pair(left, truth.optional)
     return Matching(tuple(pairs), tuple(excused), tuple(false), tuple(missing))
 
 
 def _pair(
-    said: Sequence[Item], true: Sequence[Item]
-) -> tuple[list[tuple[Item, Item]], list[Item], list[Item]]:
+    said: Sequence[tuple[Item, int]], true: Sequence[Item]
+) -> tuple[list[Pair], list[tuple[Item, int]], list[tuple[int, int]]]:
     agreement = sorted(
         (-sum(a == b for a, b in zip(mine.said, theirs.said, strict=True)), i, j)
-        for i, mine in enumerate(said)
+        for i, (mine, _) in enumerate(said)
         for j, theirs in enumerate(true)
         if mine.cls == theirs.cls
     )
-    of_said: dict[int, int] = {}
+    left, missing = [number for _, number in said], [item.count for item in true]
+    found = []
     for _, i, j in agreement:
-        if i not in of_said and j not in of_said.values():
-            of_said[i] = j
-    taken = set(of_said.values())
+        things = min(left[i], missing[j])
+        if things:
+            first = missing[j] == true[j].count
+            found.append((i, j, Pair(said[i][0], true[j], j, things, first)))
+            left[i] -= things
+            missing[j] -= things
     return (
-        [(said[i], true[j]) for i, j in sorted(of_said.items())],
-        [item for i, item in enumerate(said) if i not in of_said],
-        [item for j, item in enumerate(true) if j not in taken],
+        [pair for _, _, pair in sorted(found, key=lambda one: one[:2])],
+        [(item, left[i]) for i, (item, _) in enumerate(said) if left[i]],
+        [(j, number) for j, number in enumerate(missing) if number],
     )
 
 
 def compare(text: str, truth: Facts) -> list[Fact]:
-    """Every fact that a caption says or misses, in the order of the grammar."""
+    """Every fact that a caption says or misses, in the order of the grammar.
+
+    Those of scene and path, of each thing its class, and of each clause what it says of its
+    things. Facts that a true item has but one of (its colour, say) are due once, in the clause
+    that agrees with it most.
+    """
     said = parse(text)
     found = [
         _judged(kind, "scene", getattr(said, kind), getattr(truth, kind))
         for kind in ("scene", "wall", "floor")
     ]
     matching = match(said.items, truth)
-    for mine, theirs in matching.pairs:
-        found += _item_facts(mine, theirs, RIGHT)
-    for mine, theirs in matching.excused:
-        found += _item_facts(mine, theirs, UNNAMED)
-    found += [Fact("class", item.cls, item.cls, "", FALSE) for item in matching.false]
-    found += [Fact("class", item.cls, "", item.cls, MISSING) for item in matching.missing]
+    for pair in matching.pairs:
+        found += _same(pair, RIGHT, pair.place, pair.first)
+    for pair in matching.excused:
+        found += _same(pair, UNNAMED, -1, False)
+    paired = [pair.mine for pair in (*matching.pairs, *matching.excused)]
+    for mine, things in matching.false:
+        found += [Fact("class", mine.cls, mine.cls, "", FALSE, due=False)] * things
+        if not any(mine is other for other in paired):
+            for kind, value in _attributes(mine):
+                found.append(Fact(kind, mine.cls, value, "", FALSE, due=False, implied=True))
+    met = {pair.place for pair in matching.pairs}
+    for place, things in matching.missing:
+        theirs = truth.items[place]
+        found += [Fact("class", theirs.cls, "", theirs.cls, MISSING, place)] * things
+        if place not in met:
+            for kind, value in _attributes(theirs):
+                found.append(Fact(kind, theirs.cls, "", value, MISSING, place, implied=True))
     found.append(_judged("path", "path", said.path.state, truth.path.state))
-    if truth.path.state == BLOCKED == said.path.state:
-        found.append(_judged("blocker", "path", said.path.blocker, truth.path.blocker))
-        found.append(_judged("free", "path", said.path.free, truth.path.free))
+    if BLOCKED in (truth.path.state, said.path.state):
+        implied = truth.path.state != said.path.state
+        for kind in ("blocker", "free"):
+            mine, true = getattr(said.path, kind), getattr(truth.path, kind)
+            found.append(_judged(kind, "path", mine, true, due=bool(true), implied=implied))
     return found
 
 
-def _item_facts(mine: Item, theirs: Item, verdict: str) -> Iterator[Fact]:
-    yield Fact("class", mine.cls, mine.cls, theirs.cls, verdict)
+def _same(pair: Pair, verdict: str, place: int, due: bool) -> Iterator[Fact]:
+    """Facts of a said item and the true one that it means."""
+    cls = pair.mine.cls
+    for _ in range(pair.things):
+        yield Fact("class", cls, cls, cls, verdict, place, due=verdict == RIGHT)
+    said, true = dict(_attributes(pair.mine)), dict(_attributes(pair.theirs))
+    for kind in ATTRIBUTES:
+        if kind in said or kind in true:
+            mine, theirs = said.get(kind, ""), true.get(kind, "")
+            if kind == "count" and not pair.first:
+                continue  # judged in the clause that agrees most
+            yield _judged(kind, cls, mine, theirs, place, due and kind in true)
+
+
+def _attributes(item: Item) -> Iterator[tuple[str, str]]:
+    """What a clause says of its things, by kind."""
     for kind in ("colour", "band", "side", "state"):
-        if kind != "state" or mine.cls == DOOR:
-            yield _judged(kind, mine.cls, getattr(mine, kind), getattr(theirs, kind))
+        if value := getattr(item, kind):
+            yield kind, value
+    if item.count > 1:
+        yield "count", NUMBERS[item.count]
+    if item.relation:
+        yield "relation", f"{item.relation} {named(item.other)}"
 
 
-def _judged(kind: str, subject: str, said: str, true: str) -> Fact:
-    verdict = RIGHT if said == true else WRONG if said else MISSING
-    return Fact(kind, subject, said, true, verdict)
+def _judged(
+    kind: str,
+    subject: str,
+    said: str,
+    true: str,
+    place: int = -1,
+    due: bool = True,
+    implied: bool = False,
+) -> Fact:
+    if said == true:
+        verdict = RIGHT
+    elif not said:
+        verdict = MISSING
+    else:
+        verdict = WRONG if true else FALSE
+    return Fact(kind, subject, said, true, verdict, place, due, implied)
 
 
 def mentioned(said: Facts) -> list[str]:
-    """Classes of the objects a caption mentions, one a mention; a blocker only once."""
-    classes = [item.cls for item in said.items]
-    blocker = said.path.blocker
-    if blocker and blocker != WALL and blocker not in classes:
-        classes.append(blocker)
-    return classes
+    """Classes that a caption mentions, one a clause.
 
-
-def score(captions: Sequence[str], truths: Sequence[Facts]) -> dict[str, float]:
-    """How true captions are, as shares from 0 to 1.
-
-    Args:
-        captions: what was said, one a frame.
-        truths: what is so, in the same order.
-
-    Returns:
-        ``n`` (frames) and
-
-        - ``chair_i``: mentions of a class that is not visible at all, of all mentions
-        - ``chair_s``: captions with at least one of those
-        - ``class_precision``, ``class_recall``: said items against named ones, by class, as
-          multisets; saying an optional one costs no precision
-        - ``colour_accuracy``, ``side_accuracy``: of the items that were matched
-        - ``scene``, ``path_state``: captions with the right one
-        - ``false_clear``: captions that call a path clear which is not known to be, of the
-          frames where it is not
-        - ``exact_match``: captions that are the true one, word for word
-
-        Where there is nothing to judge, an error's share is 0 and any other share 1.
-
-    Raises:
-        ValueError: not as many captions as truths.
-
+    What something stands beside, and what blocks the path, is a mention of its own only where
+    no clause names it, and then only once.
     """
-    if len(captions) != len(truths):
-        raise ValueError(f"{len(captions)} captions cannot be scored by {len(truths)} truths")
-    count: Counter[str] = Counter()
-    for text, truth in zip(captions, truths, strict=True):
-        said = parse(text)
-        visible = {item.cls for item in (*truth.items, *truth.optional)}
-        mentions = mentioned(said)
-        hallucinated = sum(cls not in visible for cls in mentions)
-        matching = match(said.items, truth)
-        count["mentions"] += len(mentions)
-        count["hallucinated"] += hallucinated
-        count["hallucinating"] += hallucinated > 0
-        count["matched"] += len(matching.pairs)
-        count["false"] += len(matching.false)
-        count["missing"] += len(matching.missing)
-        for mine, theirs in matching.pairs:
-            count["colour"] += mine.colour == theirs.colour
-            count["side"] += mine.side == theirs.side
-        count["scene"] += said.scene == truth.scene
-        count["path"] += said.path.state == truth.path.state
-        if truth.path.state != CLEAR:
-            count["not clear"] += 1
-            count["false clear"] += said.path.state == CLEAR
-        count["exact"] += " ".join(text.split()) == caption(truth)
-
-    def share(part: str, *whole: str, empty: float = 1.0) -> float:
-        total = sum(count[name] for name in whole)
-        return count[part] / total if total else empty
-
-    count["n"] = n = len(captions)
-    return {
-        "n": n,
-        "chair_i": share("hallucinated", "mentions", empty=0.0),
-        "chair_s": share("hallucinating", "n", empty=0.0),
-        "class_precision": share("matched", "matched", "false"),
-        "class_recall": share("matched", "matched", "missing"),
-        "colour_accuracy": share("colour", "matched"),
-        "side_accuracy": share("side", "matched"),
-        "scene": share("scene", "n"),
-        "path_state": share("path", "n"),
-        "false_clear": share("false clear", "not clear", empty=0.0),
-        "exact_match": share("exact", "n"),
-    }
+    classes = [item.cls for item in said.items]
+    for other in (*(item.other for item in said.items), said.path.blocker):
+        if other and other != WALL and other not in classes:
+            classes.append(other)
+    return classes

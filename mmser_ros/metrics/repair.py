@@ -5,42 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mmser_ros.metrics.facts import match
-from mmser_ros.world.grammar import BLOCKED, DOOR, Facts, parse
+from mmser_ros.metrics.facts import compare
+from mmser_ros.world.grammar import Facts
 
-Key = tuple[str, int]
-"""A kind of fact, and the number of the true item that it is about (-1: the scene)."""
+Key = tuple[str, int, int]
+"""A kind of fact, the place of the true item that it is about (-1: scene or path), and which of
+the alike things of that item."""
 
 
 def judged(text: str, truth: Facts) -> dict[Key, bool]:
     """Which of the facts that a caption should state it states rightly.
 
-    Scene, wall, floor, path state, and of each named item class, colour, distance, side and a
-    door's state; of a blocked path what blocks it and which side is free.
+    The same keys for every caption of a frame, whatever it says.
     """
-    said = parse(text)
-    found: dict[Key, bool] = {
-        (kind, -1): getattr(said, kind) == getattr(truth, kind)
-        for kind in ("scene", "wall", "floor")
-    }
-    found["path", -1] = said.path.state == truth.path.state
-    if truth.path.state == BLOCKED:
-        found["blocker", -1] = said.path.blocker == truth.path.blocker
-        found["free", -1] = said.path.free == truth.path.free
-    pairs = {id(theirs): mine for mine, theirs in match(said.items, truth).pairs}
-    for number, theirs in enumerate(truth.items):
-        mine = pairs.get(id(theirs))
-        found["class", number] = mine is not None
-        for kind in ("colour", "band", "side", "state"):
-            if kind != "state" or theirs.cls == DOOR:
-                right = mine is not None and getattr(mine, kind) == getattr(theirs, kind)
-                found[kind, number] = right
+    found: dict[Key, bool] = {}
+    seen: Counter[tuple[str, int]] = Counter()
+    due = (fact for fact in compare(text, truth) if fact.due)
+    # of the things of a group those that were said come first
+    for fact in sorted(due, key=lambda fact: not fact.is_right):
+        found[fact.kind, fact.item, seen[fact.kind, fact.item]] = fact.is_right
+        seen[fact.kind, fact.item] += 1
     return found
 
 
-def invented(text: str, truth: Facts) -> Counter[str]:
-    """Classes of the items that are said of nothing there."""
-    return Counter(item.cls for item in match(parse(text).items, truth).false)
+def invented(text: str, truth: Facts) -> Counter[tuple[str, str, str]]:
+    """What is said of nothing there, as kind, subject and what is said.
+
+    Things, and numbers and relations of things that have none; not what follows from these.
+    """
+    return Counter(
+        (fact.kind, fact.subject, fact.said)
+        for fact in compare(text, truth)
+        if fact.said and not fact.due and not fact.implied and not fact.is_right and not fact.true
+    )
 
 
 def repair(
@@ -49,9 +46,9 @@ def repair(
     """Shares of facts mended and broken between two captions of the same frames.
 
     Returns ``wrong`` and ``right``, how many facts the drafts have wrong (missed and invented
-    items included) and right; ``repaired``, the share of the wrong ones that the refined
+    ones included) and right; ``repaired``, the share of the wrong ones that the refined
     captions have right; ``damaged``, the share of the right ones that they have wrong, newly
-    invented items included. Raises ValueError if the numbers of captions differ.
+    invented ones included. Raises ValueError if the numbers of captions differ.
     """
     count: Counter[str] = Counter()
     for draft, text, truth in zip(drafts, refined, truths, strict=True):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 
-from mmser_ros.metrics.facts import FALSE, MISSING, RIGHT, UNNAMED, WRONG, compare, score
+from mmser_ros.metrics.facts import FALSE, MISSING, RIGHT, UNNAMED, WRONG, Fact, compare
+from mmser_ros.metrics.scores import ERRORS, NAMES, by_kind, score, tallies, total
 from mmser_ros.world.grammar import BLOCKED, CLEAR, UNSEEN, Facts, Item, Path, caption
 
 HEAD = "a room with white walls and a tiled floor . "
@@ -27,16 +29,7 @@ def test_the_true_caption_is_perfect() -> None:
     found = score([caption(facts) for facts in truths], truths)
     assert found == {
         "n": 3,
-        "chair_i": 0,
-        "chair_s": 0,
-        "class_precision": 1,
-        "class_recall": 1,
-        "colour_accuracy": 1,
-        "side_accuracy": 1,
-        "scene": 1,
-        "path_state": 1,
-        "false_clear": 0,
-        "exact_match": 1,
+        **{n: 0 if n in ERRORS else 1 for n in NAMES if n != "trusted_false_clear"},
     }
 
 
@@ -108,18 +101,106 @@ def test_missing_things_cost_recall_alone() -> None:
     assert (found["class_recall"], found["class_precision"], found["chair_i"]) == (0, 1, 0)
 
 
-def test_a_false_all_clear_is_counted_among_paths_that_are_not_clear() -> None:
-    clear = HEAD + "the path is clear ."
-    truths = [
-        truth(),
-        truth(path=Path(UNSEEN)),
-        truth(CHAIR, path=Path(BLOCKED, "chair", "none")),
-        truth(path=Path(UNSEEN)),
-    ]
-    said = [clear, clear, clear, HEAD + "the path cannot be seen ."]
+def test_a_false_all_clear_is_counted_among_paths_that_are_blocked() -> None:
+    clear, unseen = HEAD + "the path is clear .", HEAD + "the path cannot be seen ."
+    blocked = truth(CHAIR, path=Path(BLOCKED, "chair", "none"))
+    truths = [truth(), truth(path=Path(UNSEEN)), blocked, blocked, truth(path=Path(UNSEEN))]
+    said = [clear, clear, clear, unseen, unseen]
     found = score(said, truths)
-    assert found["false_clear"] == pytest.approx(2 / 3)
-    assert found["path_state"] == 0.5
+    assert found["false_clear"] == 0.5
+    assert found["unfounded_clear"] == 0.5
+    assert found["path_state"] == pytest.approx(2 / 5)
+    assert "trusted_false_clear" not in found
+
+
+def test_a_planner_that_heeds_trusted_is_misled_by_trusted_captions_only() -> None:
+    blocked = truth(CHAIR, path=Path(BLOCKED, "chair", "none"))
+    said = [HEAD + "the path is clear ."] * 2 + [caption(blocked)] * 2
+    found = score(said, [blocked] * 4, [True, False, True, True])
+    assert (found["false_clear"], found["trusted_false_clear"]) == (0.5, 0.25)
+
+
+def test_groups_are_as_many_things_as_they_count() -> None:
+    """Three red chairs are there: two said together, then one and one of another colour."""
+    three = Item("chair", "red", "close", "left", count=3)
+    pair = HEAD + "two red chairs close left . the path is clear ."
+    found = score([pair], [truth(three)])
+    assert found["class_recall"] == pytest.approx(2 / 3)
+    assert (found["class_precision"], found["chair_i"], found["count_accuracy"]) == (1, 0, 0)
+    apart = HEAD + "a red chair close left . a blue chair far left . the path is clear ."
+    found = score([apart], [truth(three)])
+    assert found["class_recall"] == pytest.approx(2 / 3)
+    assert found["colour_accuracy"] == 0.5
+
+
+def test_a_group_of_things_that_stand_apart_names_each() -> None:
+    apart = (CHAIR, Item("chair", "red", "far", "left"))
+    found = score([HEAD + "two red chairs close ahead . the path is clear ."], [truth(*apart)])
+    assert (found["class_recall"], found["class_precision"]) == (1, 1)
+    assert (found["band_accuracy"], found["count_accuracy"]) == (0.5, 0)
+
+
+def test_recall_of_large_things_leaves_small_ones_out() -> None:
+    near = dataclasses.replace(CHAIR, share=0.05)
+    small = dataclasses.replace(BALL, share=0.008)
+    group = Item("box", "grey", "far", "right", count=2, share=0.016)
+    found = score([caption(truth(near))], [truth(near, small, group)])
+    assert found["recall_1pct"] == 1 and found["class_recall"] == 0.25
+    assert score([HEAD], [truth(near, small)])["recall_1pct"] == 0
+
+
+def test_relations_are_judged_where_one_is_said_or_true() -> None:
+    on = Item("ball", "blue", "far", "left", relation="on", other="table")
+    table = Item("table", "brown", "far", "left")
+    facts = truth(on, table)
+    for wording, verdict in (
+        (" on a table", RIGHT),
+        ("", MISSING),
+        (" behind a table", WRONG),
+        (" on a sofa", WRONG),
+    ):
+        said = HEAD + f"a blue ball far left{wording} . a brown table far left ."
+        (fact,) = [fact for fact in compare(said, facts) if fact.kind == "relation"]
+        assert (fact.verdict, fact.true) == (verdict, "on a table")
+        assert score([said], [facts])["relation_accuracy"] == (verdict == RIGHT)
+    said = HEAD + "a red chair close ahead next to a ball . a blue ball far left ."
+    (fact,) = [fact for fact in compare(said, truth(CHAIR, BALL)) if fact.kind == "relation"]
+    assert fact.verdict == FALSE and not fact.due
+
+
+def test_what_something_stands_beside_is_one_mention() -> None:
+    said = (
+        HEAD + "a red chair close ahead next to a sofa . a blue ball far left behind a sofa . "
+        "the path is blocked by a sofa , no free side ."
+    )
+    assert score([said], [truth(CHAIR, BALL)])["chair_i"] == pytest.approx(1 / 3)
+    sofa = Item("sofa", "red", "close", "ahead")
+    assert score([said], [truth(CHAIR, BALL, optional=(sofa,))])["chair_i"] == 0
+
+
+def test_facts_have_precision_and_recall() -> None:
+    """Said: 4 of the frame, a chair with 3 attributes, one of them wrong, a sofa with 3."""
+    said = HEAD + "a blue chair close ahead . a red sofa far left . the path is clear ."
+    facts = truth(CHAIR, BALL)
+    found = score([said], [facts])
+    assert found["fact_precision"] == pytest.approx(7 / 12)
+    assert found["fact_recall"] == pytest.approx(7 / 12)
+    assert found["fact_f1"] == pytest.approx(7 / 12)
+    kinds = by_kind(total(tallies([said], [facts])))
+    assert kinds["colour"] == {"precision": 0, "recall": 0, "f1": 0, "said": 2, "due": 2}
+    assert kinds["class"]["recall"] == 0.5
+    assert "state" not in kinds
+
+
+def test_blockers_are_facts_only_of_blocked_paths() -> None:
+    facts = truth(CHAIR, path=Path(BLOCKED, "chair", "left"))
+    found = [
+        fact for fact in compare(HEAD + "the path is clear .", facts) if fact.subject == "path"
+    ]
+    assert [(f.kind, f.verdict, f.implied) for f in found] == [
+        ("path", WRONG, False), ("blocker", MISSING, True), ("free", MISSING, True),
+    ]  # fmt: skip
+    assert score([HEAD + "the path is clear ."], [facts])["blocker"] == 1  # none to judge
 
 
 def test_nonsense_is_scored_and_never_raises() -> None:
@@ -137,11 +218,11 @@ def test_captions_and_truths_must_pair_up() -> None:
 def test_facts_are_compared_one_by_one() -> None:
     said = (
         "a corridor with white walls and a tiled floor . a blue chair close ahead . "
-        "a green sign far left . a red ball far left . "
+        "a green bin far left . a red ball far left . "
         "the path is blocked by a chair , left free ."
     )
     facts = truth(CHAIR, DOOR, path=Path(BLOCKED, "box", "left"), optional=(BALL,))
-    found = [(f.kind, f.subject, f.verdict) for f in compare(said, facts)]
+    found = [(f.kind, f.subject, f.verdict) for f in compare(said, facts) if not f.implied]
     assert found == [
         ("scene", "scene", WRONG),
         ("wall", "scene", RIGHT),
@@ -154,7 +235,7 @@ def test_facts_are_compared_one_by_one() -> None:
         ("colour", "ball", WRONG),
         ("band", "ball", RIGHT),
         ("side", "ball", RIGHT),
-        ("class", "sign", FALSE),
+        ("class", "bin", FALSE),
         ("class", "door", MISSING),
         ("path", "path", RIGHT),
         ("blocker", "path", WRONG),
@@ -165,3 +246,13 @@ def test_facts_are_compared_one_by_one() -> None:
 def test_the_true_caption_compares_right() -> None:
     facts = truth(CHAIR, BALL, DOOR, path=Path(BLOCKED, "chair", "both"))
     assert all(fact.is_right for fact in compare(caption(facts), facts))
+
+
+def test_what_is_said_of_nothing_there_is_wrong_with_it() -> None:
+    found = compare(HEAD + "two red sofas far left on a table .", truth())
+    assert [f for f in found if f.kind == "class"] == 2 * [
+        Fact("class", "sofa", "sofa", "", FALSE, due=False)
+    ]
+    assert {f.kind: f.said for f in found if f.implied} == {
+        "colour": "red", "band": "far", "side": "left", "count": "two", "relation": "on a table",
+    }  # fmt: skip
