@@ -111,12 +111,17 @@ def _pair(
 
 
 def compare(text: str, truth: Facts) -> list[Fact]:
-    """Every fact that a caption says or misses, in the order of the grammar.
+    """The facts that a caption says or misses, in the order of the grammar.
 
     Those of scene and path, of each thing its class, and of each clause what it says of its
     things. Facts that a true item has but one of (its colour, say) are due once, in the clause
     that agrees with it most.
     """
+    return [fact for fact in compare_all(text, truth) if not fact.implied]
+
+
+def compare_all(text: str, truth: Facts) -> list[Fact]:
+    """The same, and those that are only wrong because another one is."""
     said = parse(text)
     found = [
         _judged(kind, "scene", getattr(said, kind), getattr(truth, kind))

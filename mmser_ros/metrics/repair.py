@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mmser_ros.metrics.facts import compare
+from mmser_ros.metrics.facts import compare_all
 from mmser_ros.world.grammar import Facts
 
 Key = tuple[str, int, int]
@@ -20,7 +20,7 @@ def judged(text: str, truth: Facts) -> dict[Key, bool]:
     """
     found: dict[Key, bool] = {}
     seen: Counter[tuple[str, int]] = Counter()
-    due = (fact for fact in compare(text, truth) if fact.due)
+    due = (fact for fact in compare_all(text, truth) if fact.due)
     # of the things of a group those that were said come first
     for fact in sorted(due, key=lambda fact: not fact.is_right):
         found[fact.kind, fact.item, seen[fact.kind, fact.item]] = fact.is_right
@@ -35,7 +35,7 @@ def invented(text: str, truth: Facts) -> Counter[tuple[str, str, str]]:
     """
     return Counter(
         (fact.kind, fact.subject, fact.said)
-        for fact in compare(text, truth)
+        for fact in compare_all(text, truth)
         if fact.said and not fact.due and not fact.implied and not fact.is_right and not fact.true
     )
 

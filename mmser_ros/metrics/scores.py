@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from mmser_ros.metrics.facts import ATTRIBUTES, FALSE, KINDS, MISSING, RIGHT, compare, mentioned
+from mmser_ros.metrics.facts import (
+    ATTRIBUTES,
+    FALSE,
+    KINDS,
+    MISSING,
+    RIGHT,
+    compare_all,
+    mentioned,
+)
 from mmser_ros.world.grammar import BLOCKED, CLEAR, Facts, caption, parse
 
 LARGE = 0.01
@@ -68,7 +76,7 @@ def tally(text: str, truth: Facts, trusted: bool = False) -> Counter[str]:
     hallucinated = sum(cls not in visible for cls in mentions)
     count["mentions"], count["hallucinated"] = len(mentions), hallucinated
     count["hallucinating"] = int(hallucinated > 0)
-    for fact in compare(text, truth):
+    for fact in compare_all(text, truth):
         if fact.said:
             count.update(("said", f"said {fact.kind}"))
             if fact.is_right:
