@@ -4,8 +4,8 @@ Render with::
 
     python -m mmser_ros.world.dataset --split train --count 20000 --out DIR --workers 2
 
-A shard is a folder ``{split}-{number:04d}`` with ``images.npy`` (n, 192, 256, 3) uint8,
-``ids.npy`` (n, 48, 64) uint8 and ``facts.jsonl``, a line a frame. Only whole shards have that
+A shard is a folder ``{split}-{number:04d}`` with ``images.npy`` (n, 288, 384, 3) uint8,
+``ids.npy`` (n, 72, 96) uint8 and ``facts.jsonl``, a line a frame. Only whole shards have that
 name, so that a run that was stopped goes on where it was.
 """
 
@@ -30,16 +30,17 @@ from numpy.typing import NDArray
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.facts import facts, legible
 from mmser_ros.world.grammar import MOST_NAMED, Facts, Item, Path, caption
+from mmser_ros.world.graphs import SPLITS, Graph
 from mmser_ros.world.lens import through_lens
-from mmser_ros.world.scene import SPLITS, Graph, Scene, sample_view
+from mmser_ros.world.scene import Scene, sample_view
 
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer
 
-WIDTH, HEIGHT = 256, 192
+WIDTH, HEIGHT = 384, 288
 CELL = 4
 """Pixels a cell of the stored object ids."""
-SHARD = 1000
+SHARD = 500
 _ATTEMPTS = 5
 Rgb = NDArray[np.uint8]
 Ids = NDArray[np.uint8]
@@ -99,7 +100,7 @@ def from_record(record: dict[str, Any]) -> Facts:
 
     def items(rows: list[dict[str, Any]]) -> tuple[Item, ...]:
         return tuple(
-            Item(**{**row, "box": tuple(row["box"]), "centre": tuple(row["centre"])})
+            Item(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
             for row in rows
         )
 
@@ -117,7 +118,7 @@ def render_shard(out: FilePath, seed: int, split: str, first: int, count: int) -
     """Renders frames ``first`` to ``first + count`` of a split into the folder ``out``."""
     from mmser_ros.world.render import Renderer
 
-    renderer = Renderer(WIDTH, HEIGHT)
+    renderer = Renderer(WIDTH, HEIGHT, samples=1.0)
     images = np.zeros((count, HEIGHT, WIDTH, 3), np.uint8)
     cells = np.zeros((count, HEIGHT // CELL, WIDTH // CELL), np.uint8)
     lines = []
@@ -181,12 +182,12 @@ class Shards:
         return shard, index - int(self._starts[shard])
 
     def image(self, index: int) -> Rgb:
-        """(192, 256, 3) RGB, a read-only view of the file."""
+        """(288, 384, 3) RGB, a read-only view of the file."""
         shard, row = self._at(index)
         return np.asarray(self._images[shard][row])
 
     def ids(self, index: int) -> Ids:
-        """(48, 64) object ids: 1 floor, 2 ceiling, 3 to 5 walls, from 10 on things."""
+        """(72, 96) object ids: 1 floor, 2 ceiling, 3 to 5 walls, from 10 on things."""
         shard, row = self._at(index)
         return np.asarray(self._ids[shard][row])
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mmser_ros.world.building import FIRST_THING, Building
+from mmser_ros.world.building import Building
 from mmser_ros.world.camera import Camera
-from mmser_ros.world.doors import DOOR_COLOURS
-from mmser_ros.world.facts import NAMED, NAMED_DOOR, facts
+from mmser_ros.world.facts import facts, least_share
 from mmser_ros.world.footprints import (
     Polygon,
     contains,
@@ -24,13 +23,15 @@ from mmser_ros.world.footprints import (
     seen_from,
     within,
 )
-from mmser_ros.world.grammar import CLASSES, DOOR, MOST_NAMED, SCENES, WALLS, Facts
+from mmser_ros.world.grammar import FEATURES, MOST_NAMED, SCENES, WALLS, Facts
+from mmser_ros.world.graphs import FLOORS_OF, Graph, sample_door, sample_thing
 from mmser_ros.world.lens import through_lens
-from mmser_ros.world.objects import build, colours_of
+from mmser_ros.world.objects import build
+from mmser_ros.world.placing import Thing, in_front_of
 from mmser_ros.world.primitives import Rows, joined, posed
 from mmser_ros.world.rooms import raise_building
 from mmser_ros.world.route import Floor, NoRoute, smoothed
-from mmser_ros.world.scene import FLOORS_OF, LANE, Graph, Scene, Thing, in_front_of, sample_light
+from mmser_ros.world.scene import LANE, Scene, sample_light
 
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer
@@ -107,24 +108,22 @@ def plan(
 def thinned(drive: Drive, renderer: Renderer) -> Drive:
     """The same drive with things taken away until no frame names more than a caption can."""
     scene = drive.scene
-    doors = {door.ident for door in scene.doors}
+    fixed = {part.ident for part in (*scene.doors, *scene.features)}
     while True:
         shown = []
         for camera in drive.cameras[::3]:
             truth = facts(scene, camera, renderer.identify(scene, camera))
             # Some reserve: what is nearly big enough to be named counts too.
             nearly = [
-                item
-                for item in truth.optional
-                if item.share > RESERVE * (NAMED_DOOR if item.cls == DOOR else NAMED)
+                item for item in truth.optional if item.share > RESERVE * least_share(item.cls)
             ]
-            shown.append({item.ident for item in (*truth.items, *nearly)})
+            shown.append({i for item in (*truth.items, *nearly) for i in item.idents})
         crowded = [idents for idents in shown if len(idents) > MOST_NAMED]
         if not crowded:
             return replace(drive, scene=scene)
         while crowded:
-            # What is hardly seen but in a crowd goes first; doors cannot.
-            within_crowd = Counter(i for idents in crowded for i in idents if i not in doors)
+            # What is hardly seen but in a crowd goes first; what is built in cannot.
+            within_crowd = Counter(i for idents in crowded for i in idents if i not in fixed)
             ever = Counter(i for idents in shown for i in idents)
             out = max(within_crowd, key=lambda i: (within_crowd[i] / ever[i], within_crowd[i]))
             scene = _without(scene, out)
@@ -166,21 +165,17 @@ def _mounted(rng: Rng, width: int, height: int) -> Camera:
 def _furnished(kind: str, rng: Rng) -> Scene | None:
     wall, floors = WALLS[rng.integers(len(WALLS))], FLOORS_OF[kind]
     floor = floors[rng.integers(len(floors))]
-    colours = [colour for colour in DOOR_COLOURS if colour != wall]
-    doors = tuple(
-        (state, colours[rng.integers(len(colours))])
-        for state in ("open", "closed")
-        if rng.random() < 0.55
-    )
+    doors = tuple(sample_door(wall, rng) for _ in range(2) if rng.random() < 0.55)
+    features = (FEATURES[rng.integers(len(FEATURES))],) if rng.random() < 0.3 else ()
     for _ in range(60):
-        house = raise_building(kind, wall, floor, doors, rng)
+        house = raise_building(kind, wall, floor, doors, rng, features)
         if house and house.reach >= _LONG[kind] and house.width >= _WIDE[kind]:
             break
     else:
         return None
     things, rows = _stand(house, rng)
     held = tuple(sorted((thing.cls, thing.colour) for thing in things))
-    graph = Graph(kind, wall, floor, held, tuple(sorted(doors)))
+    graph = Graph(kind, wall, floor, held, tuple(sorted(doors)), features)
     return Scene(
         graph, house, tuple(things), joined([*rows, house.parts.placed()]), sample_light(rng)
     )
@@ -193,10 +188,9 @@ def _stand(house: Building, rng: Rng) -> tuple[list[Thing], list[Rows]]:
     low, high = house.outline.min(0), house.outline.max(0)
     wide = min(house.width / 2, 2.4)
     keep = [door.leaf for door in house.doors] + [in_front_of(door) for door in house.doors]
+    keep += [feature.footprint for feature in house.features]
     for k in range(_THINGS[house.scene]):
-        cls = CLASSES[rng.integers(len(CLASSES))]
-        colours = colours_of(cls)
-        colour = colours[rng.integers(len(colours))]
+        cls, colour = sample_thing(house.scene, rng)
         model = build(cls, colour, rng)
         for _ in range(25):
             x = rng.uniform(1.0, high[0] - 0.8)
@@ -210,7 +204,7 @@ def _stand(house: Building, rng: Rng) -> tuple[list[Thing], list[Rows]]:
             apart = not any(overlap(footprint, t.footprint, 0.5) for t in things)
             room = not any(overlap(footprint, o, 0.1) for o in (*house.walls, *keep))
             if apart and room and contains(house.outline, footprint).all():
-                ident = FIRST_THING + len(house.doors) + len(things)
+                ident = house.next_ident + len(things)
                 things.append(Thing(ident, cls, colour, footprint, model.height, x, y, turn))
                 rows.append(model.parts.placed(posed(x, y, turn), ident))
                 break
@@ -226,7 +220,8 @@ def _without(scene: Scene, ident: int) -> Scene:
 
 def _solids(scene: Scene) -> list[Polygon]:
     shut = [door.opening if door.state == "closed" else door.leaf for door in scene.doors]
-    return [*scene.building.walls, *shut, *(thing.footprint for thing in scene.things)]
+    standing = (*scene.things, *scene.features)
+    return [*scene.building.walls, *shut, *(solid.footprint for solid in standing)]
 
 
 def _way(scene: Scene) -> Polygon:

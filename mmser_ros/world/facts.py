@@ -8,7 +8,7 @@ called clear only where its floor is seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +19,21 @@ from mmser_ros.world.footprints import Polygon, distance, seen_from, within
 from mmser_ros.world.grammar import (
     BANDS,
     BLOCKED,
+    CLASSES,
     CLEAR,
-    DOOR,
     UNSEEN,
     WALL,
     Facts,
     Item,
     Path,
 )
+from mmser_ros.world.relations import Solid, grouped, related
 from mmser_ros.world.scene import LANE, REACH, Scene
 
-NAMED = 0.008
+NAMED = 0.006
 """Share of the image from which a thing is named."""
-NAMED_DOOR = 0.015
+NAMED_PART = 0.012
+"""The same for doors, stairs and ramps."""
 GLIMPSED = 0.0002
 """Share of the image from which a thing counts as visible at all."""
 BRANCH = 0.005
@@ -60,19 +62,29 @@ def facts(scene: Scene, camera: Camera, ids: Ids) -> Facts:
 
     """
     counts = np.bincount(ids.ravel(), minlength=256) / ids.size
-    named: list[Item] = []
-    optional: list[Item] = []
-    for item, least in _items(scene, camera, counts, ids):
-        (named if item.share >= least else optional).append(item)
-    named.sort(key=lambda item: (item.cls == DOOR, item.distance))
+    solids = list(_solids(scene, camera))
+    seen = [
+        (_item(solid, camera, counts, ids), solid)
+        for solid in solids
+        if solid.ident > 0 and counts[solid.ident] >= GLIMPSED
+    ]
+    named = [(item, solid) for item, solid in seen if item.share >= least_share(item.cls)]
+    optional = [item for item, _ in seen if item.share < least_share(item.cls)]
+    items = grouped(related(named))
+    items.sort(key=lambda item: (item.cls not in CLASSES, item.distance))
     return Facts(
         scene=_scene(scene, counts),
         wall=scene.graph.wall,
         floor=scene.graph.floor,
-        items=tuple(named),
-        path=_path(scene, camera, ids, {item.ident for item in named}),
+        items=tuple(items),
+        path=_path(solids, camera, ids, {solid.ident for _, solid in named}),
         optional=tuple(optional),
     )
+
+
+def least_share(cls: str) -> float:
+    """Share of the image from which something of this kind is named."""
+    return NAMED if cls in CLASSES else NAMED_PART
 
 
 def _scene(scene: Scene, counts: NDArray[np.float64]) -> str:
@@ -89,42 +101,39 @@ def legible(scene: Scene, ids: Ids) -> bool:
     return bool((ids == BRANCH_ID).mean() >= BRANCH_SHOWN)
 
 
-def _items(
-    scene: Scene, camera: Camera, counts: NDArray[np.float64], ids: Ids
-) -> Iterator[tuple[Item, float]]:
+def _solids(scene: Scene, camera: Camera) -> Iterator[Solid]:
+    """All that a robot cannot drive through, as it sees it; walls have the ident -1."""
+    pose = (camera.x, camera.y, camera.heading)
     for thing in scene.things:
-        if counts[thing.ident] >= GLIMPSED:
-            told = (thing.cls, thing.colour, "", thing.ident, thing.height)
-            yield _item(told, thing.footprint, camera, counts, ids), NAMED
+        own = seen_from(thing.footprint, *pose)
+        yield Solid(thing.cls, thing.colour, "", thing.ident, own, own, thing.height, thing.on)
+    for feature in scene.features:
+        own = seen_from(feature.footprint, *pose)
+        yield Solid(feature.cls, "", "", feature.ident, own, own, feature.height)
     for door in scene.doors:
-        if counts[door.ident] >= GLIMPSED:
-            told = (DOOR, door.colour, door.state, door.ident, TOP)
-            yield _item(told, door.opening, camera, counts, ids), NAMED_DOOR
+        opening = seen_from(door.opening, *pose)
+        shut = opening if door.state == "closed" else seen_from(door.leaf, *pose)
+        yield Solid(door.kind, door.colour, door.state, door.ident, opening, shut, TOP)
+    for wall in scene.building.walls:
+        own = seen_from(wall, *pose)
+        yield Solid(WALL, "", "", -1, own, own, scene.building.height)
 
 
-def _item(
-    told: tuple[str, str, str, int, float],
-    footprint: Polygon,
-    camera: Camera,
-    counts: NDArray[np.float64],
-    ids: Ids,
-) -> Item:
-    cls, colour, state, ident, tall = told
-    own = seen_from(footprint, camera.x, camera.y, camera.heading)
-    away = distance(own)
+def _item(solid: Solid, camera: Camera, counts: NDArray[np.float64], ids: Ids) -> Item:
+    away = distance(solid.footprint)
     height, width = ids.shape
-    mask = ids == ident
+    mask = ids == solid.ident
     rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
     weight = mask.sum()
-    middle = own.mean(0)
+    middle = solid.footprint.mean(0)
     return Item(
-        cls=cls,
-        colour=colour,
+        cls=solid.cls,
+        colour=solid.colour,
         band=band(away),
-        side=side(own),
-        state=state,
-        ident=ident,
-        share=round(float(counts[ident]), 5),
+        side=side(solid.footprint),
+        state=solid.state,
+        idents=(solid.ident,),
+        share=round(float(counts[solid.ident]), 5),
         box=(
             round(float(columns[0]) / width, 4),
             round(float(rows[0]) / height, 4),
@@ -138,7 +147,7 @@ def _item(
         x=round(float(middle[0]), 3),
         y=round(float(middle[1]), 3),
         distance=round(away, 3),
-        height=round(tall, 3),
+        height=round(solid.height, 3),
     )
 
 
@@ -154,29 +163,16 @@ def side(footprint: Polygon) -> str:
     return "left" if footprint[:, 1].mean() > 0 else "right"
 
 
-def _obstacles(scene: Scene, camera: Camera) -> Iterator[tuple[str, int, Polygon]]:
-    """Class, object id and footprint (robot frame) of all that a robot cannot drive through."""
-    pose = (camera.x, camera.y, camera.heading)
-    for thing in scene.things:
-        yield thing.cls, thing.ident, seen_from(thing.footprint, *pose)
-    for door in scene.doors:
-        shut = door.opening if door.state == "closed" else door.leaf
-        yield DOOR, door.ident, seen_from(shut, *pose)
-    for wall in scene.building.walls:
-        yield WALL, -1, seen_from(wall, *pose)
-
-
-def _path(scene: Scene, camera: Camera, ids: Ids, named: set[int]) -> Path:
-    obstacles = list(_obstacles(scene, camera))
+def _path(solids: Sequence[Solid], camera: Camera, ids: Ids, named: set[int]) -> Path:
     in_lane = []
-    for cls, ident, footprint in obstacles:
-        part = within(footprint, 0.0, REACH, -LANE, LANE)
-        if len(part):
-            in_lane.append((distance(part), cls, ident, part))
-    for _, cls, ident, part in sorted(in_lane, key=lambda found: found[0]):
-        if (ident in named) if cls != WALL else _wall_seen(part, camera, ids):
-            footprints = [footprint for _, _, footprint in obstacles]
-            return Path(BLOCKED, cls, _free(footprints, camera, ids))
+    for solid in solids:
+        part = within(solid.barrier, 0.0, REACH, -LANE, LANE)
+        if len(part) and not solid.on:
+            in_lane.append((distance(part), solid, part))
+    for _, solid, part in sorted(in_lane, key=lambda found: found[0]):
+        if (solid.ident in named) if solid.cls != WALL else _wall_seen(part, camera, ids):
+            barriers = [other.barrier for other in solids]
+            return Path(BLOCKED, solid.cls, _free(barriers, camera, ids))
     seen, inside = _floor_seen(camera, ids, NEAREST, 0.0, LANE)
     return Path(CLEAR if not in_lane and seen and inside == 1.0 else UNSEEN)
 

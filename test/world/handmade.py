@@ -9,7 +9,9 @@ import numpy as np
 from mmser_ros.world.building import CEILING_ID, FIRST_THING, FLOOR_ID, WALL_ID, Building, Door
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.footprints import Polygon, rectangle
-from mmser_ros.world.scene import Graph, Light, Scene, Thing
+from mmser_ros.world.graphs import Graph
+from mmser_ros.world.placing import Thing
+from mmser_ros.world.scene import Light, Scene
 
 LIGHT = Light((0.1, 0.1, 1.0), (0.3, 0.3, 0.3), (0.45, 0.45, 0.45), (0.5, 0.5, 0.5), 0.5)
 WELL_MOUNTED = Camera(256, 192, math.radians(75), 0.7, math.radians(-12))
@@ -52,16 +54,17 @@ def thing(
     height: float = 0.6,
     colour: str = "red",
     ident: int = FIRST_THING + 5,
+    on: int = 0,
 ) -> Thing:
     """Something oblong, parallel to the robot's lane."""
-    return Thing(ident, cls, colour, rectangle(*size, x, y), height, x, y, 0.0)
+    return Thing(ident, cls, colour, rectangle(*size, x, y), height, x, y, 0.0, on)
 
 
 def scene(*things: Thing, building: Building | None = None) -> Scene:
     """A scene of these things; a hall around them by default."""
     building = building or hall()
     held = tuple(sorted((t.cls, t.colour) for t in things))
-    doors = tuple(sorted((d.state, d.colour) for d in building.doors))
+    doors = tuple(sorted((d.kind, d.state, d.colour) for d in building.doors))
     graph = Graph(building.scene, "white", "tiled", held, doors)
     return Scene(graph, building, things, {}, LIGHT)
 

@@ -32,9 +32,9 @@ def test_shards_hold_every_frame(shards: Path) -> None:
     assert len(read) == 10
     assert sorted(p.name for p in shards.iterdir()) == ["test-0000", "train-0000", "train-0001"]
     for i in range(10):
-        assert read.image(i).shape == (192, 256, 3)
+        assert read.image(i).shape == (288, 384, 3)
         assert read.image(i).std() > 5
-        assert read.ids(i).shape == (48, 64)
+        assert read.ids(i).shape == (72, 96)
         assert read.record(i)["frame"] == i
     with pytest.raises(IndexError):
         read.image(10)
@@ -57,7 +57,7 @@ def test_named_items_are_in_the_ids(shards: Path) -> None:
     for i in range(len(read)):
         found = set(np.unique(read.ids(i)))
         for item in read.facts(i).items:
-            assert item.share < 0.02 or item.ident in found
+            assert item.share < 0.02 or found.issuperset(item.idents)
 
 
 def test_frames_are_of_their_split(shards: Path) -> None:
@@ -126,7 +126,7 @@ def test_records_keep_the_facts(shards: Path) -> None:
         record = read.record(i)
         assert from_record(json.loads(json.dumps(record))) == read.facts(i)
         for item in record["items"]:
-            assert item["share"] >= 0.008
+            assert item["share"] >= 0.006
 
 
 def test_a_cell_has_the_id_of_most_of_its_pixels() -> None:

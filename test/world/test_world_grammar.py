@@ -10,19 +10,30 @@ from mmser_ros.world.grammar import BLOCKED, CLEAR, UNSEEN, Facts, Item, Path, c
 
 
 def every_item() -> list[Item]:
-    things = [
-        Item(*told)
-        for told in itertools.product(
-            grammar.CLASSES, grammar.COLOURS, grammar.BANDS, grammar.SIDES
+    """Each kind of clause with each of its words, though not each combination."""
+    kinds = [
+        (cls, colour, state)
+        for cls in grammar.KINDS
+        for colour in (grammar.COLOURS if grammar.has_colour(cls) else ("",))
+        for state in (grammar.STATES if cls in grammar.DOORS else ("",))
+    ]
+    where = list(itertools.product(grammar.BANDS, grammar.SIDES))
+    alone = [
+        Item(cls, colour, band, side, state)
+        for (cls, colour, state), (band, side) in itertools.product(kinds, where)
+    ]
+    counted = [
+        Item(cls, colour, "close", "left", count=count)
+        for (cls, colour, _), count in itertools.product(kinds, grammar.NUMBERS)
+        if grammar.is_counted(cls)
+    ]
+    related = [
+        Item(cls, "red", "far", "right", relation=relation, other=other)
+        for cls, relation, other in itertools.product(
+            grammar.CLASSES, grammar.RELATIONS, grammar.KINDS
         )
     ]
-    doors = [
-        Item("door", colour, band, side, state)
-        for colour, band, side, state in itertools.product(
-            grammar.COLOURS, grammar.BANDS, grammar.SIDES, grammar.STATES
-        )
-    ]
-    return things + doors
+    return alone + counted + related
 
 
 def every_path() -> list[Path]:
@@ -36,16 +47,22 @@ def test_captions_read_as_written() -> None:
         "white",
         "tiled",
         items=(
-            Item("chair", "red", "close", "ahead"),
-            Item("person", "blue", "midway", "left"),
+            Item("chair", "red", "close", "ahead", count=2),
+            Item("ball", "blue", "midway", "left", relation="on", other="table"),
+            Item("person", "blue", "midway", "left", count=3),
+            Item("wet-floor sign", "yellow", "far", "left", relation="in front of", other="door"),
             Item("door", "brown", "far", "right", "open"),
+            Item("glass door", "", "far", "right", "closed"),
+            Item("stairs down", "", "far", "ahead"),
         ),
-        path=Path(BLOCKED, "chair", "left"),
+        path=Path(BLOCKED, "stairs down", "left"),
     )
     assert caption(facts) == (
-        "a corridor with white walls and a tiled floor . a red chair close ahead . "
-        "a person in blue midway left . an open brown door far right . "
-        "the path is blocked by a chair , left free ."
+        "a corridor with white walls and a tiled floor . two red chairs close ahead . "
+        "a blue ball midway left on a table . three people in blue midway left . "
+        "a yellow wet-floor sign far left in front of a door . an open brown door far right . "
+        "a closed glass door far right . stairs down far ahead . "
+        "the path is blocked by stairs down , left free ."
     )
 
 
@@ -87,6 +104,11 @@ def test_captions_say_nothing_about_brightness() -> None:
         ("the path is blocked by a box", ("the path is blocked by a box",)),
         ("the path is blocked by a , left free .", ("the path is blocked by a , left free",)),
         ("a red chair close", ("a red chair close",)),
+        ("a chair close left", ("a chair close left",)),
+        ("a red door far left", ("a red door far left",)),
+        ("two red chair far left", ("two red chair far left",)),
+        ("two ramps far left", ("two ramps far left",)),
+        ("a red box far left on table", ("a red box far left on table",)),
         ("chair chair chair \x00 é .", ("chair chair chair \x00 é",)),
     ],
 )

@@ -8,16 +8,19 @@ import pytest
 
 from mmser_ros.world.camera import sample_camera
 from mmser_ros.world.footprints import overlap, seen_from, within
-from mmser_ros.world.grammar import CLASSES, COLOURS, SCENES
+from mmser_ros.world.grammar import CLASSES, COLOURS, DOORS, FEATURES, SCENES
+from mmser_ros.world.graphs import SPLITS, Graph, sample_graph, split_of
 from mmser_ros.world.objects import LINEAR, build, colours_of
+from mmser_ros.world.placing import APART, NEXT
 from mmser_ros.world.primitives import meshes
-from mmser_ros.world.scene import SPLITS, Graph, sample_graph, sample_view, split_of
+from mmser_ros.world.relations import NEIGHBOURS
+from mmser_ros.world.scene import sample_view
 
 
 def test_a_split_is_a_function_of_the_graph() -> None:
-    graph = Graph("room", "blue", "wooden", (("box", "red"),), ())
+    graph = Graph("room", "blue", "wooden", (("box", "red"),))
     assert graph.key == "97b27d046b685c0f09e9cd5853f66f4fcfa1c983"
-    assert split_of(graph) == split_of(Graph("room", "blue", "wooden", (("box", "red"),), ()))
+    assert split_of(graph) == split_of(Graph("room", "blue", "wooden", (("box", "red"),)))
 
 
 def test_splits_have_their_sizes() -> None:
@@ -34,8 +37,11 @@ def test_sampled_views_are_of_their_split_and_repeat() -> None:
             assert split_of(scene.graph) == split
             held = sorted((thing.cls, thing.colour) for thing in scene.things)
             assert tuple(held) == scene.graph.things
-            doors = sorted((door.state, door.colour) for door in scene.doors)
+            doors = sorted((door.kind, door.state, door.colour) for door in scene.doors)
             assert tuple(doors) == scene.graph.doors
+            assert tuple(f.cls for f in scene.features) == scene.graph.features
+            idents = [part.ident for part in (*scene.doors, *scene.features, *scene.things)]
+            assert len(set(idents)) == len(idents)
     again, camera_again = sample_view((5, number), split)
     assert camera_again == camera
     for kind, rows in scene.rows.items():
@@ -45,13 +51,34 @@ def test_sampled_views_are_of_their_split_and_repeat() -> None:
 def test_nothing_stands_in_something_else_or_at_the_robots_feet() -> None:
     for number in range(60):
         scene, camera = sample_view((6, number))
-        assert len(scene.things) + len(scene.doors) <= 4
         for one, other in combinations(scene.things, 2):
-            assert not overlap(one.footprint, other.footprint)
+            assert one.on or other.on or not overlap(one.footprint, other.footprint)
         for thing in scene.things:
             assert not any(overlap(thing.footprint, wall) for wall in scene.building.walls)
             own = seen_from(thing.footprint, camera.x, camera.y, camera.heading)
             assert not len(within(own, 0, 0.99, -0.35, 0.35))
+
+
+def test_whether_things_are_neighbours_is_never_borderline() -> None:
+    assert NEXT < NEIGHBOURS < APART
+    for number in range(60):
+        scene, _ = sample_view((7, number))
+        for one, other in combinations([t for t in scene.things if not t.on], 2):
+            near = overlap(one.footprint, other.footprint, NEXT)
+            alike = (one.cls, one.colour) == (other.cls, other.colour)
+            assert near or alike or not overlap(one.footprint, other.footprint, APART - 0.01)
+
+
+def test_small_things_stand_on_others() -> None:
+    stacked = []
+    for number in range(120):
+        scene, _ = sample_view((8, number))
+        standing = {thing.ident: thing for thing in scene.things}
+        stacked += [(thing, standing[thing.on]) for thing in scene.things if thing.on]
+    assert len(stacked) > 3
+    for thing, under in stacked:
+        assert thing.height > under.height - 0.4
+        assert overlap(thing.footprint, under.footprint)
 
 
 def test_every_scene_type_and_class_occurs() -> None:
@@ -60,7 +87,9 @@ def test_every_scene_type_and_class_occurs() -> None:
     assert {g.scene for g in graphs} == set(SCENES)
     assert {cls for g in graphs for cls, _ in g.things} == set(CLASSES)
     assert {colour for g in graphs for _, colour in g.things} == set(COLOURS)
-    assert {state for g in graphs for state, _ in g.doors} == {"open", "closed"}
+    assert {state for g in graphs for _, state, _ in g.doors} == {"open", "closed"}
+    assert {kind for g in graphs for kind, _, _ in g.doors} == set(DOORS)
+    assert {feature for g in graphs for feature in g.features} == set(FEATURES)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
