@@ -11,12 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mmser_ros.types import CameraModel
+
 NEAR, FAR = 0.05, 60.0
+_FOLD = 0.99
+"""Rays outside of this share of the radius at which a barrel lens would fold back are unseen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A pinhole camera on a robot that stands at (x, y) of the building, facing ``heading``."""
+    """A camera on a robot that stands at (x, y) of the building, facing ``heading``."""
 
     width: int
     height: int
@@ -27,16 +31,25 @@ class Camera:
     pitch: float = 0.0
     """Radians, upwards positive."""
     roll: float = 0.0
+    """Radians, positive if the right side of the camera is raised."""
     yaw: float = 0.0
     """Radians, of the camera against the robot."""
     x: float = 0.0
     y: float = 0.0
     heading: float = 0.0
+    k1: float = 0.0
+    """Radial distortion as OpenCV defines it; negative for a lens that bends like a barrel."""
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels."""
+        edge = math.tan(self.hfov / 2)
+        return self.width / 2 / (edge * (1 + self.k1 * edge * edge))
 
     @property
     def vfov(self) -> float:
-        """Vertical field of view, radians."""
-        return 2 * math.atan(math.tan(self.hfov / 2) * self.height / self.width)
+        """Vertical field of view, radians, along the middle column."""
+        return 2 * math.atan(float(self.straight(np.array(self.height / 2 / self.focal))))
 
     @property
     def eye(self) -> tuple[float, float, float]:
@@ -47,8 +60,49 @@ class Camera:
         """The same camera with another resolution of the same aspect."""
         return replace(self, width=width, height=height)
 
+    def model(self) -> CameraModel:
+        """What a robot would know of this camera: its lens and its mounting, exactly."""
+        return CameraModel(
+            self.width,
+            self.height,
+            fx=self.focal,
+            fy=self.focal,
+            cx=self.width / 2 - 0.5,
+            cy=self.height / 2 - 0.5,
+            mounted=self.z,
+            pitch=self.pitch,
+            roll=self.roll,
+            yaw=self.yaw,
+            distortion=(self.k1,) if self.k1 else (),
+        )
+
+    def straight(self, bent: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Radii of the image (over the focal length) as a lens without distortion gives them.
+
+        Newton's method on r (1 + k1 r^2) = bent; for radii that the lens reaches.
+        """
+        radius = np.array(bent, np.float64)
+        if self.k1:
+            for _ in range(8):
+                square = self.k1 * radius * radius
+                radius -= (radius * (1 + square) - bent) / np.maximum(1 + 3 * square, 1e-3)
+        return radius
+
+    def pinhole(self) -> Camera:
+        """The narrowest camera without distortion that sees all that this one sees.
+
+        Its picture, unlike this one's, is what a projection by a matrix draws.
+        """
+        if not self.k1:
+            return self
+        corner = math.hypot(self.width, self.height) / 2
+        reach = float(self.straight(np.array(corner / self.focal))) / corner
+        edge = math.tan(self.hfov / 2)
+        edge = max(edge, reach * self.width / 2)
+        return replace(self, hfov=2 * math.atan(edge), k1=0.0)
+
     def matrix(self) -> NDArray[np.float64]:
-        """(4, 4): building frame to OpenGL clip space."""
+        """(4, 4): building frame to OpenGL clip space, distortion left out."""
         turn = self.heading + self.yaw
         ahead = np.array(
             [
@@ -76,9 +130,14 @@ class Camera:
         """(n, 3) points of the robot's frame -> (n, 2) column and row; -1, -1 out of view."""
         flat = np.c_[self.building(points), np.ones(len(points))] @ self.matrix().T
         ahead = flat[:, 3] > NEAR
-        depth = np.where(ahead, flat[:, 3], 1.0)
-        column = np.floor((flat[:, 0] / depth * 0.5 + 0.5) * self.width)
-        row = np.floor((0.5 - flat[:, 1] / depth * 0.5) * self.height)
+        edge = math.tan(self.hfov / 2)
+        seen = flat[:, :2] / np.where(ahead, flat[:, 3], 1.0)[:, None]
+        seen *= (edge, edge * self.height / self.width)  # right and up, a metre ahead
+        square = (seen**2).sum(1)
+        ahead &= 3 * self.k1 * square > -_FOLD
+        seen *= self.focal * (1 + self.k1 * square)[:, None]
+        column = np.floor(seen[:, 0] + self.width / 2)
+        row = np.floor(self.height / 2 - seen[:, 1])
         inside = ahead & (column >= 0) & (column < self.width) & (row >= 0) & (row < self.height)
         return np.where(inside[:, None], np.stack([column, row], 1), -1).astype(np.int64)
 
@@ -99,20 +158,41 @@ def look(
 
 
 def sample_camera(rng: np.random.Generator, width: int = 256, height: int = 192) -> Camera:
-    """A mounting as robots have them.
+    """A lens and a mounting as robots have them, from a vacuum cleaner's to a person's chest.
 
-    Nine of ten see the floor from 0.9 m or nearer; one of ten is clearly pitched up, so that
+    Nine of ten see the floor from 0.85 m or nearer; one of ten is clearly pitched up, so that
     the floor shows from 1.9 m or farther only. Nothing in between: whether the path can be
-    seen is then a fact and no matter of a pixel row.
+    seen is then a fact and no matter of a pixel row. All see the horizon.
     """
     fine = rng.random() < 0.88
+    z = float(rng.uniform(0.2, 1.6))
     while True:
-        z, hfov = rng.uniform(0.35, 1.35), math.radians(rng.uniform(60, 80))
-        half = math.atan(math.tan(hfov / 2) * height / width)
-        nearest = rng.uniform(0.55, 0.88) if fine else rng.uniform(1.95, 2.8)
+        hfov = math.radians(rng.uniform(55, 100))
+        bend = rng.uniform(0.03, 0.15) if rng.random() < 0.4 else 0.0
+        edge = math.tan(hfov / 2)
+        # of a radius a little within the corners, so that no lens folds back inside the image
+        k1 = -min(0.25, bend / (edge * edge * (1 + (height / width) ** 2)))
+        lens = Camera(width, height, hfov, z, k1=k1 if bend else 0.0)
+        half = lens.vfov / 2
+        nearest = rng.uniform(0.3, 0.85) if fine else rng.uniform(1.95, 2.8)
         pitch = half - math.atan(z / nearest)
-        if math.radians(-24) <= pitch <= math.radians(4 if fine else 22):
+        horizon = half + pitch > math.radians(4)
+        if horizon and math.radians(-34) <= pitch <= math.radians(4 if fine else 24):
             break
-    roll = float(np.clip(rng.normal(0, 0.012), -0.02, 0.02))
+    roll = float(np.clip(rng.normal(0, 0.015), -0.03, 0.03))
     yaw = float(np.clip(rng.normal(0, 0.015), -0.03, 0.03))
-    return Camera(width, height, hfov, z, pitch, roll, yaw)
+    return replace(lens, pitch=pitch, roll=roll, yaw=yaw)
+
+
+def misjudged(camera: CameraModel, rng: np.random.Generator) -> CameraModel:
+    """The camera as a robot may have it: its mounting measured, not known.
+
+    Standard deviations of 1 % of the height, and of 0.25 degrees of pitch and of roll.
+    """
+    angles = rng.normal(0, math.radians(0.25), 2)
+    return replace(
+        camera,
+        mounted=camera.mounted * (1 + float(rng.normal(0, 0.01))),
+        pitch=camera.pitch + float(angles[0]),
+        roll=camera.roll + float(angles[1]),
+    )

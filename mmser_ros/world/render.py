@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from mmser_ros.world import shaders
 from mmser_ros.world.building import FIRST_THING
 from mmser_ros.world.camera import Camera, look
-from mmser_ros.world.primitives import KINDS, ROW, meshes
+from mmser_ros.world.primitives import KINDS, PANE, ROW, meshes
 from mmser_ros.world.scene import Light, Scene
 
+_WIDE = 1.25
+"""A lens with distortion is drawn so much larger, so that its middle stays sharp."""
 _SHADOW = 768
 _SHADOW_HALF, _SHADOW_DEPTH = 8.0, 14.0
 _ROOM = 4096
@@ -67,10 +70,8 @@ class Renderer:
         self._mark = gl.program(
             vertex_shader=shaders.ID_VERTEX, fragment_shader=shaders.ID_FRAGMENT
         )
-        size = (round(width * samples), round(height * samples))
-        self._colour = gl.framebuffer([gl.texture(size, 4)], gl.depth_renderbuffer(size))
-        small = (width, height)
-        self._ids = gl.framebuffer([gl.texture(small, 1)], gl.depth_renderbuffer(small))
+        self._colour, self._ids = self._buffers(1.0)
+        self._wide: tuple[Any, Any] | None = None  # of cameras with distortion, once there is one
         depth = gl.depth_texture((_SHADOW, _SHADOW))
         depth.compare_func = "<="
         depth.filter = (gl.LINEAR, gl.LINEAR)
@@ -89,9 +90,13 @@ class Renderer:
         with self._gl:
             counts = self._upload(scene.rows)
             sun = self._draw_shadows(scene.light, camera, counts)
-            self._draw_colour(scene, camera, camera.matrix(), sun, counts)
-            rgb = self._read(self._colour, 3)
+            buffer = self._of(camera)[0]
+            self._draw_colour(scene, camera, buffer, sun, counts)
+            rgb = self._read(buffer, 3)
             ids = self._draw_ids(camera, counts)
+        if camera.k1:
+            size = round(self.width * self.samples), round(self.height * self.samples)
+            rgb = bent(rgb, camera.sized(*size))
         if self.samples > 1:
             rgb = _averaged(rgb, self.width, self.height)
         return rgb, ids
@@ -101,13 +106,32 @@ class Renderer:
         with self._gl:
             return self._draw_ids(camera, self._upload(scene.rows))
 
+    def _buffers(self, scale: float) -> tuple[Any, Any]:
+        """Framebuffers of colour and object ids, so many times as large as the pictures."""
+        both = []
+        for samples, components in ((self.samples, 4), (1.0, 1)):
+            size = (round(self.width * samples * scale), round(self.height * samples * scale))
+            texture = self._gl.texture(size, components)
+            both.append(self._gl.framebuffer([texture], self._gl.depth_renderbuffer(size)))
+        return both[0], both[1]
+
+    def _of(self, camera: Camera) -> tuple[Any, Any]:
+        """The framebuffers to draw what this camera sees."""
+        if not camera.k1:
+            return self._colour, self._ids
+        if self._wide is None:
+            self._wide = self._buffers(_WIDE)
+        return self._wide
+
     def _draw_ids(self, camera: Camera, counts: Mapping[str, int]) -> NDArray[np.uint8]:
-        self._ids.use()
-        self._ids.clear(0, 0, 0, 0, depth=1.0)
-        self._mark["camera"].write(_packed(camera.matrix()))
+        buffer = self._of(camera)[1]
+        buffer.use()
+        buffer.clear(0, 0, 0, 0, depth=1.0)
+        self._mark["camera"].write(_packed(camera.pinhole().matrix()))
         self._mark["least"].value = 0.0
         self._draw(self._markers, counts)
-        return self._read(self._ids, 1)[:, :, 0]
+        ids = self._read(buffer, 1)[:, :, 0]
+        return bent(ids, camera.sized(self.width, self.height), nearest=True) if camera.k1 else ids
 
     def _arrays(self, program: Any) -> dict[str, Any]:
         mesh = [("3f", "position"), ("3f", "normal")]
@@ -146,7 +170,7 @@ class Renderer:
     def _draw_shadows(
         self, light: Light, camera: Camera, counts: Mapping[str, int]
     ) -> NDArray[np.float64]:
-        """Only things and doors cast shadows: a ceiling would hide the sun."""
+        """Things, doors and features cast shadows, but no panes; a ceiling would hide the sun."""
         towards = np.array(light.sun) / np.linalg.norm(light.sun)
         ahead = np.array([math.cos(camera.heading), math.sin(camera.heading), 0.0])
         centre = np.array([camera.x, camera.y, 0.0]) + 5 * ahead
@@ -157,14 +181,14 @@ class Renderer:
         self._shadow.clear(depth=1.0)
         self._mark["camera"].write(_packed(matrix))
         self._mark["least"].value = float(FIRST_THING)
-        self._draw(self._markers, counts)
+        self._draw(self._markers, {kind: n for kind, n in counts.items() if kind != PANE})
         return matrix
 
     def _draw_colour(
         self,
         scene: Scene,
         camera: Camera,
-        matrix: NDArray[np.float64],
+        buffer: Any,
         sun: NDArray[np.float64],
         counts: Mapping[str, int],
     ) -> None:
@@ -172,7 +196,7 @@ class Renderer:
         lamps = np.array(scene.building.lamps, np.float32)
         paint["lamps"].write(lamps.tobytes())
         paint["ceiling"].value = scene.building.height
-        paint["camera"].write(_packed(matrix))
+        paint["camera"].write(_packed(camera.pinhole().matrix()))
         paint["sun_camera"].write(_packed(sun))
         paint["eye"].value = camera.eye
         paint["sun"].value, paint["sun_colour"].value = light.sun, light.sun_colour
@@ -184,14 +208,49 @@ class Renderer:
         self._shadow_map.use(0)
         self._contact.use(1)
         paint["shadow"].value, paint["contact"].value = 0, 1
-        self._colour.use()
-        self._colour.clear(0.02, 0.02, 0.02, 1, depth=1.0)
-        self._draw(self._painters, counts)
+        buffer.use()
+        buffer.clear(0.02, 0.02, 0.02, 1, depth=1.0)
+        self._draw(self._painters, {kind: n for kind, n in counts.items() if kind != PANE})
+        if PANE in counts:
+            self._gl.enable(self._gl.BLEND)
+            self._draw(self._painters, {PANE: counts[PANE]})
+            self._gl.disable(self._gl.BLEND)
 
     def _read(self, buffer: Any, components: int) -> NDArray[np.uint8]:
         data = buffer.read(components=components, alignment=1)
         flat = np.frombuffer(data, np.uint8)
         return flat.reshape(buffer.height, buffer.width, components)[::-1]
+
+
+def bent(picture: NDArray[np.uint8], camera: Camera, nearest: bool = False) -> NDArray[np.uint8]:
+    """What ``camera`` sees, of its size, from a picture that ``camera.pinhole()`` took.
+
+    The picture may have another resolution. Interpolated, or the nearest pixel's value.
+    """
+    import cv2
+
+    across, down = _bend(
+        camera.width, camera.height, camera.hfov, camera.k1, picture.shape[1], picture.shape[0]
+    )
+    how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    whole = np.ascontiguousarray(picture)
+    edge = cv2.BORDER_REPLICATE
+    return np.asarray(cv2.remap(whole, across, down, how, borderMode=edge), np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _bend(
+    width: int, height: int, hfov: float, k1: float, columns: int, rows: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Column and row of the pinhole's picture (rows, columns) for each pixel, (height, width)."""
+    camera = Camera(width, height, hfov, 0.0, k1=k1)
+    u = np.arange(width) + 0.5 - width / 2
+    v = np.arange(height)[:, None] + 0.5 - height / 2
+    radius = np.maximum(np.hypot(u, v) / camera.focal, 1e-9)
+    scale = camera.straight(radius) / radius / camera.focal
+    scale = scale * camera.pinhole().sized(columns, rows).focal
+    across, down = u * scale + columns / 2 - 0.5, v * scale + rows / 2 - 0.5
+    return across.astype(np.float32), down.astype(np.float32)
 
 
 def _contact(scene: Scene, camera: Camera) -> tuple[tuple[float, float], NDArray[np.uint8]]:
@@ -208,6 +267,7 @@ def _contact(scene: Scene, camera: Camera) -> tuple[tuple[float, float], NDArray
     scale = _CONTACT / _CONTACT_SPAN
     blocks = [thing.footprint for thing in scene.things] + scene.building.walls
     blocks += [door.leaf for door in scene.doors]
+    blocks += [feature.footprint for feature in scene.features if feature.height]
     for block in blocks:
         cv2.fillConvexPoly(solid, np.round((block - (x, y)) * scale).astype(np.int32), 255)
     near = cv2.blur(cv2.blur(solid, (9, 9)), (9, 9)).astype(np.float32)

@@ -62,6 +62,29 @@ def test_points_land_where_they_are_drawn(renderer: Renderer) -> None:
     assert (WELL_MOUNTED.project(np.array([[-1.0, 0, 0], [1.0, 9.0, 0]])) == -1).all()
 
 
+def test_a_lens_that_bends_is_drawn_as_it_is_projected(renderer: Renderer) -> None:
+    solids = [thing(2.2, y, size=(0.05, 0.05), height=1.3, ident=20 + i)
+              for i, y in enumerate((-1.2, -0.5, 0.4, 1.1))]  # fmt: skip
+    scene = drawn(handmade_scene(*solids))
+    camera = replace(WELL_MOUNTED, k1=-0.15, roll=0.03)
+    rgb, ids = renderer.render(scene, camera)
+    assert rgb.shape == (192, 256, 3) and ids.shape == (192, 256)
+    for one in solids:
+        for height in (0.3, 0.7, 1.0):
+            column, row = camera.project(np.array([[2.175, one.y, height]]))[0]
+            assert ids[row, column] == one.ident
+    straight, _ = renderer.render(scene, replace(camera, k1=0.0))
+    assert np.abs(rgb.astype(int) - straight).mean() > 2
+    # as OpenCV undistorts it, the picture is the straight one again
+    model = camera.model()
+    lens = np.array([[model.fx, 0, model.cx], [0, model.fy, model.cy], [0, 0, 1]])
+    focal = replace(camera, k1=0.0).focal
+    flat = np.array([[focal, 0, model.cx], [0, focal, model.cy], [0, 0, 1]])
+    again = cv2.undistort(rgb, lens, np.array([camera.k1, 0, 0, 0]), None, flat)
+    off = np.abs(again.astype(int) - straight)[20:-20, 20:-20]
+    assert np.median(off) <= 1 and off.mean() < 3
+
+
 def test_rendering_repeats_beside_another_renderer(renderer: Renderer) -> None:
     scene, camera = sample_view((9, 1))
     rgb, ids = renderer.render(scene, camera)
