@@ -142,10 +142,12 @@ def wrong(facts: list[Fact]) -> list[Fact]:
 
 def fault(fact: Fact) -> str:
     """What is wrong, in a few words."""
-    if fact.verdict == FALSE:
-        return f"no {fact.said} there"
-    if fact.verdict == MISSING:
-        return f"{fact.true} not named" if fact.kind == "class" else f"{fact.kind} not said"
     kind = PLAIN.get(fact.kind, fact.kind)
-    what = kind if fact.subject in (fact.kind, "scene") else f"{fact.subject}: {kind}"
-    return f"{what} is {fact.true}, not {fact.said}"
+    if fact.kind == "class":
+        return f"no {fact.said} there" if fact.verdict == FALSE else f"{fact.true} not named"
+    about = "" if fact.subject in (fact.kind, "scene", "path") else f"{fact.subject}: "
+    if fact.verdict == FALSE:
+        return f"{about}not {fact.said}"
+    if fact.verdict == MISSING:
+        return f"{about}{fact.true} not said" if about else f"{kind} not said"
+    return f"{about}{kind} is {fact.true}, not {fact.said}"

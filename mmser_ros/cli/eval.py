@@ -5,17 +5,22 @@
 
 The latter gives BLEU, ROUGE-L, METEOR and CIDEr-D as COCO's evaluation computes them; it needs
 Java. The former renders scenes of the world's test split, whose scene graphs never occur in
-training, at 640x480. Every frame is captioned as a camera frame would be, and its second look
-is repeated with two other drafts: the true caption, and the coarse caption of another frame. A
-second look that reads its draft does far better with the true one than with its own, and no
-better with another frame's.
+training, at 640x480. Every frame is captioned as a camera frame would be, with its mounting
+known as well as a robot knows it, and its second look is repeated with three other drafts: the
+true caption, none, and the coarse caption of another frame. A second look that reads its draft
+does far better with the true one than with its own, and no better with another frame's.
 
-  chair_i, chair_s     mentions of objects that are not there; captions with such a mention
-  class_precision      named objects that are there
-  class_recall         objects large enough to be named that are named
-  colour_accuracy, side_accuracy        of the objects found
+  chair_i, chair_s     mentions of things that are not there; captions with such a mention
+  class_precision      named things that are there
+  class_recall, recall_1pct    things large enough to be named that are named; of those that
+                       cover 1 % of the image or more
+  colour, band, side, state, count, relation _accuracy      of the things found
   scene, path_state    captions with the right one
-  false_clear          captions that call the path clear, of the frames where it is not
+  blocker, free        of the paths rightly called blocked: what blocks them, which side is free
+  false_clear          captions that call the path clear, of the frames where it is blocked
+  unfounded_clear      the same, of all frames where it is not known to be clear
+  trusted_false_clear  trusted ones that call the path clear, of the frames where it is blocked
+  fact_precision, fact_recall, fact_f1      of all facts; F1 by kind is below the table
   exact_match          captions that are the true one, word for word
 
 And of the coarse and the refined captions' confidence, where the model knows it:
@@ -23,35 +28,28 @@ And of the coarse and the refined captions' confidence, where the model knows it
   calibration_error    expected calibration error: how far from the share of right captions
   auroc                how well it tells right captions from others (0.5: not at all)
   trusted, trusted_right    captions that are trusted, and the right ones of these
+  unfamiliar           frames that are too strange to trust a caption of
 
 And of the second look: the share of wrong facts that it repairs, and of right ones that it
-damages.
+damages; and its gains over the glance and over other drafts, with 95 % intervals (paired
+bootstrap over frames).
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
-import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmser_ros.cli import coco
 from mmser_ros.cli.caption import add_model_arguments, load_captioner
 from mmser_ros.cli.failure import OK, USAGE, Failure
 from mmser_ros.files import replacing
-
-if TYPE_CHECKING:
-    from mmser_ros.captioner import Captioner
-    from mmser_ros.cli.mistakes import Mistakes
-    from mmser_ros.cli.scenes import View
-    from mmser_ros.types import Caption, Glance
-
-LOOKS = ("coarse", "refined", "refined_true_draft", "refined_shuffled_draft")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +70,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--html", metavar="FILE", type=Path, help="write a page of the worst captions there"
     )
+    parser.add_argument(
+        "--plots", metavar="FOLDER", type=Path, help="draw the scores as pictures there"
+    )
     parser.add_argument("--frames", metavar="N", type=int, default=500, help="default 500")
     parser.add_argument("--seed", type=int, default=0, help="of the scenes (default 0)")
+    parser.add_argument(
+        "--camera-unknown",
+        action="store_true",
+        help="do not tell the model how the camera is mounted",
+    )
     parser.add_argument(
         "--split", choices=("test", "validation"), default="test", help="default test"
     )
@@ -106,30 +112,45 @@ def run(args: argparse.Namespace) -> int:
         _check_writable(Path(args.json))
     if args.html is not None:
         _check_writable(args.html)
+    if args.plots is not None:
+        _check_drawable(args.plots)
     from tqdm import tqdm
 
+    from mmser_ros.cli.evaluation import evaluate, table
+    from mmser_ros.cli.looks import hear
     from mmser_ros.cli.mistakes import Mistakes
-    from mmser_ros.cli.scenes import held_out
+    from mmser_ros.cli.scenes import HEIGHT, WIDTH, held_out
     from mmser_ros.world.render import NoRenderer
 
-    mistakes = Mistakes()
+    mistakes = Mistakes() if args.html else None
     captioner = load_captioner(args)
     try:
         views = held_out(args.frames, args.seed, args.split, args.workers)
+        if args.camera_unknown:
+            views = (dataclasses.replace(view, camera=None) for view in views)
         hidden = not sys.stderr.isatty()
         shown = tqdm(views, total=args.frames, unit=" frames", disable=hidden, file=sys.stderr)
-        scores = evaluate(captioner, shown, mistakes)
+        heard = hear(captioner, shown, mistakes)
+        scores = evaluate(captioner, heard)
     except NoRenderer as error:
         raise Failure(str(error)) from error
     finally:
         captioner.close()
-    scores = {
-        **scores,
-        "scenes": {"split": args.split, "seed": args.seed, "width": 640, "height": 480},
+    scores["scenes"] = {
+        "split": args.split,
+        "seed": args.seed,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "camera": "unknown" if args.camera_unknown else "known",
     }
     _tell(scores, table(scores), args.json)
-    if args.html is not None:
+    if mistakes is not None:
         _write(args.html, mistakes.page(scores))
+    if args.plots is not None:
+        from mmser_ros.metrics.plots import draw
+
+        for path in draw(args.plots, heard.captions, heard.truths):
+            print(path, file=sys.stderr)
     return OK
 
 
@@ -143,120 +164,20 @@ def _tell(scores: dict[str, Any], lines: str, file: str | None) -> None:
         _write(Path(file), text)
 
 
-def evaluate(
-    captioner: Captioner, views: Iterable[View], mistakes: Mistakes | None = None
-) -> dict[str, Any]:
-    """Scores of every look, and what was scored. Needs two frames or more."""
-    from mmser_ros.metrics.facts import score
-    from mmser_ros.metrics.repair import repair
-    from mmser_ros.types import Frame
-    from mmser_ros.world.grammar import caption
-
-    said: dict[str, list[str]] = {look: [] for look in LOOKS}
-    truths = []
-    sure: dict[str, list[Caption]] = {"coarse": [], "refined": []}
-    calls = {"coarse": 0, "refined": 0}
-    changed = 0
-    first: Glance | None = None
-    before: Glance | None = None
-    for number, (rgb, truth) in enumerate(views):
-        glance = captioner.glance(Frame(rgb, sequence=number))
-        refined = captioner.refine(glance)
-        guided = captioner.refine(_with_draft(captioner, glance, caption(truth)))
-        said["coarse"].append(glance.caption.text)
-        said["refined"].append(refined.text)
-        said["refined_true_draft"].append(guided.text)
-        if before is not None:
-            misled = captioner.refine(_with_draft(captioner, glance, before.caption.text))
-            said["refined_shuffled_draft"].append(misled.text)
-        sure["coarse"].append(glance.caption)
-        sure["refined"].append(refined)
-        truths.append(truth)
-        if mistakes is not None:
-            mistakes.add(rgb, truth, glance.caption, refined)
-        calls["coarse"] += glance.caption.decoder_calls
-        calls["refined"] += refined.decoder_calls
-        changed += refined.changed
-        first, before = first or glance, glance
-    if first is None or before is None:
-        raise Failure("There were no frames to score.")
-    # The first frame gets the draft of the last one.
-    misled = captioner.refine(_with_draft(captioner, first, before.caption.text))
-    said["refined_shuffled_draft"].insert(0, misled.text)
-    count = len(truths)
-    wanted = [caption(truth) for truth in truths]
-    scored: dict[str, Any] = {}
-    for look, captions in said.items():
-        scored[look] = {
-            name: round(value, 4) for name, value in score(captions, truths).items() if name != "n"
-        }
-    return {
-        "n": count,
-        "model": captioner.config.name,
-        "version": captioner.config.version,
-        "weights_hash": captioner.info.weights_hash,
-        "engine": captioner.info.backend,
-        "precision": captioner.info.precision,
-        **scored,
-        "confidence": {look: _confidence(captions, wanted) for look, captions in sure.items()},
-        "repair": {
-            name: round(value, 4)
-            for name, value in repair(said["coarse"], said["refined"], truths).items()
-        },
-        "decoder_calls": {look: round(total / count, 3) for look, total in calls.items()},
-        "changed": round(changed / count, 4),
-    }
-
-
-def _confidence(captions: Sequence[Caption], truths: Sequence[str]) -> dict[str, float | None]:
-    """How far the captions' confidence can be believed; None where it is not known."""
-    from mmser_ros.metrics.calibration import auroc, calibration_error, reliability
-
-    right = [said.text == true for said, true in zip(captions, truths, strict=True)]
-    trusted = [fine for said, fine in zip(captions, right, strict=True) if said.trusted]
-    values = [said.confidence for said in captions]
-    known = not any(math.isnan(value) for value in values)
-    found = {
-        "calibration_error": calibration_error(reliability(values, right)) if known else math.nan,
-        "auroc": auroc(values, right) if known else math.nan,
-        "trusted": len(trusted) / len(captions),
-        "trusted_right": sum(trusted) / len(trusted) if trusted else math.nan,
-    }
-    return {n: None if math.isnan(value) else round(value, 4) for n, value in found.items()}
-
-
-def _with_draft(captioner: Captioner, glance: Glance, text: str) -> Glance:
-    """The same look with another draft."""
-    try:
-        ids = tuple(captioner.tokenizer.encode(text))
-    except ValueError as error:
-        raise Failure(f"The model cannot say what is so in this world. {error}") from error
-    draft = dataclasses.replace(glance.caption, text=text, ids=ids)
-    return dataclasses.replace(glance, caption=draft)
-
-
-def table(scores: dict[str, Any]) -> str:
-    """The scores for people, in percent."""
-    heads = [look.replace("refined_", "").replace("_", " ") for look in LOOKS]
-    lines = [f"{scores['model']} on {scores['n']} held-out frames, %"]
-    lines.append(" " * 17 + "".join(f"{head:>16}" for head in heads))
-    for name in scores[LOOKS[0]]:
-        numbers = "".join(f"{100 * scores[look][name]:16.1f}" for look in LOOKS)
-        lines.append(f"{name:17}{numbers}")
-    for name in scores["confidence"]["coarse"]:
-        values = (scores["confidence"][look][name] for look in ("coarse", "refined"))
-        cells = ("unknown" if value is None else f"{100 * value:.1f}" for value in values)
-        lines.append(f"{name:17}" + "".join(f"{cell:>16}" for cell in cells))
-    for name in ("repaired", "damaged"):
-        lines.append(f"{name:17}{'':16}{100 * scores['repair'][name]:16.1f}")
-    return "\n".join(lines)
-
-
 def _check_writable(path: Path) -> None:
     """Complain before the work, not after it."""
     folder = path.absolute().parent
     if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
         raise Failure(f"{path} cannot be written; does its folder exist?")
+
+
+def _check_drawable(folder: Path) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Failure("--plots needs matplotlib: pip install 'mmser-ros[train]'.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 def _write(path: Path, text: str) -> None:

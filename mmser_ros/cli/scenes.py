@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmser_ros.types import CameraModel
 from mmser_ros.world.grammar import Facts
 
 WIDTH, HEIGHT = 640, 480
@@ -21,8 +23,16 @@ ATTEMPTS = 5
 AHEAD = 8
 """Frames a worker may be ahead of the captioner."""
 
-View = tuple[NDArray[np.uint8], Facts]
-"""A picture (HEIGHT, WIDTH, 3), RGB, and what is true in it."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A held-out frame and what is so in it."""
+
+    rgb: NDArray[np.uint8]
+    """(HEIGHT, WIDTH, 3), RGB."""
+    truth: Facts
+    camera: CameraModel | None = None
+    """The camera as the robot believes it to be: its mounting is known with a robot's error."""
 
 
 def held_out(count: int, seed: int, split: str = "test", workers: int = 2) -> Iterator[View]:
@@ -70,10 +80,13 @@ def _prepare() -> None:
 
 def _render(seed: int, split: str, number: int) -> View:
     global _renderer
+    from mmser_ros.world.camera import misjudged
     from mmser_ros.world.dataset import frame
+    from mmser_ros.world.graphs import SPLITS
     from mmser_ros.world.render import Renderer
 
     if _renderer is None:
         _renderer = Renderer(WIDTH, HEIGHT)
-    rgb, _, truth, _, _ = frame(_renderer, seed, split, number)
-    return rgb, truth
+    rgb, _, truth, _, camera = frame(_renderer, seed, split, number)
+    rng = np.random.default_rng([seed, SPLITS.index(split), number, 2])
+    return View(rgb, truth, misjudged(camera.model(), rng))

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from mmser_ros.cli import main
-from mmser_ros.cli.eval import LOOKS, evaluate, table
+from mmser_ros.cli.evaluation import evaluate, table
 from mmser_ros.cli.failure import Failure
+from mmser_ros.cli.looks import LOOKS, hear
 from mmser_ros.cli.mistakes import Mistakes
+from mmser_ros.cli.scenes import View
+from mmser_ros.metrics.scores import NAMES
+from mmser_ros.trust import Trust
 from mmser_ros.types import Caption, Frame, Glance, Stage
 from mmser_ros.world.grammar import caption, parse
 
-SCORES = {
-    "chair_i", "chair_s", "class_precision", "class_recall", "colour_accuracy", "side_accuracy",
-    "scene", "path_state", "false_clear", "exact_match",
-}  # fmt: skip
 TRUTHS = [
     "a corridor with white walls and a tiled floor . a red chair close ahead . "
     "the path is blocked by a chair , left free .",
@@ -52,6 +52,7 @@ class Repeater:
     """Knows the scene at a glance, calls every path clear, and believes its draft."""
 
     config = SimpleNamespace(name="repeater", version="1")
+    trust = Trust()
     info = SimpleNamespace(weights_hash="0" * 12, backend="none", precision="fp32")
 
     def __init__(self) -> None:
@@ -73,21 +74,39 @@ class Repeater:
 
 
 def views(captions: list[str] = TRUTHS):
-    return ((np.zeros((4, 4, 3), np.uint8), parse(text)) for text in captions)
+    return (View(np.zeros((4, 4, 3), np.uint8), parse(text)) for text in captions)
+
+
+def scored(mistakes: Mistakes | None = None) -> dict:
+    model = Repeater()
+    return evaluate(model, hear(model, views(), mistakes))
 
 
 def test_the_second_look_is_scored_with_own_true_and_foreign_drafts() -> None:
-    scores = evaluate(Repeater(), views())
+    scores = scored()
     assert scores["n"] == 3
     for look in LOOKS:
-        assert set(scores[look]) == SCORES
+        assert tuple(scores[look]) == NAMES
     assert scores["coarse"]["scene"] == 1 and scores["coarse"]["class_recall"] == 0
     assert scores["coarse"]["path_state"] == pytest.approx(1 / 3, abs=1e-3)
-    assert scores["coarse"]["false_clear"] == 1
+    assert scores["coarse"]["false_clear"] == scores["coarse"]["unfounded_clear"] == 1
+    assert scores["coarse"]["trusted_false_clear"] == 0
     assert scores["refined"] == scores["coarse"]
     assert scores["refined_true_draft"]["exact_match"] == 1
     # Every frame got the draft of another scene type.
     assert scores["refined_shuffled_draft"]["scene"] == 0
+    assert scores["refined_blank_draft"]["fact_recall"] == 0
+    gains = scores["gains"]
+    assert gains["refined_over_coarse"]["fact_f1"] == {"gain": 0, "low": 0, "high": 0}
+    assert gains["true_over_refined"]["exact_match"]["gain"] == 1
+    assert gains["refined_over_shuffled"]["fact_f1"]["low"] > 0
+    assert {bar["name"]: bar["met"] for bar in scores["bars"]} == {
+        "gains.refined_over_coarse.fact_f1.low": False,
+        "gains.refined_over_shuffled.fact_f1.low": True,
+        "gains.true_over_refined.fact_f1.low": True,
+    }
+    assert scores["kinds"]["refined"]["scene"]["f1"] == 1
+    assert scores["familiarity"] == {"unfamiliar": 0, "median": 0.5}
     assert scores["confidence"]["coarse"] == {
         "calibration_error": pytest.approx(0.5),  # sure to 0.5, and never right
         "auroc": None,
@@ -100,7 +119,7 @@ def test_the_second_look_is_scored_with_own_true_and_foreign_drafts() -> None:
 
 def test_the_page_of_mistakes_shows_the_worst_first() -> None:
     mistakes = Mistakes(kept=2)
-    scores = evaluate(Repeater(), views(), mistakes)
+    scores = scored(mistakes)
     page = mistakes.page(scores)
     cards = re.findall(r'data-frame="(\d)".*?not right: ([^<]*)<', page)
     assert [number for number, _ in cards] == ["0", "1"]  # 2 faults, 1 fault; one is left out
@@ -112,8 +131,8 @@ def test_the_page_of_mistakes_shows_the_worst_first() -> None:
 
 
 def test_the_table_has_every_score_in_percent() -> None:
-    text = table(evaluate(Repeater(), views()))
-    assert all(name in text for name in SCORES) and "100.0" in text
+    text = table(scored())
+    assert all(name in text for name in NAMES) and "100.0" in text
     assert "3 held-out frames" in text and "unknown" in text
 
 
@@ -127,7 +146,7 @@ def test_a_model_of_other_words_is_refused() -> None:
     mute = Repeater()
     mute.tokenizer = Mute()
     with pytest.raises(Failure, match="cannot say"):
-        evaluate(mute, views())
+        hear(mute, views())
 
 
 def test_truth_survives_its_wording() -> None:
@@ -172,7 +191,7 @@ def test_the_built_in_model_is_scored_on_rendered_scenes(
     assert main(["eval", "--world", "--frames", "4", "--workers", "2", "--json", str(file)]) == 0
     scores = json.loads(file.read_text())
     assert scores["n"] == 4 and scores["model"] == "nano"
-    assert all(0 <= scores[look][name] <= 1 for look in LOOKS for name in SCORES)
+    assert all(0 <= scores[look][name] <= 1 for look in LOOKS for name in NAMES)
     assert "exact_match" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
@@ -184,7 +203,8 @@ def test_held_out_frames_are_the_same_with_any_number_of_workers() -> None:
         pytest.skip("nothing can be rendered here (moderngl, EGL)")
     one = list(held_out(2, seed=3, workers=1))
     two = list(held_out(2, seed=3, workers=2))
-    for (rgb, truth), (again, same) in zip(one, two, strict=True):
-        assert rgb.shape == (HEIGHT, WIDTH, 3) and (rgb == again).all()
-        assert dataclasses.asdict(truth) == dataclasses.asdict(same)
-    assert not (one[0][0] == one[1][0]).all()
+    for view, again in zip(one, two, strict=True):
+        assert view.rgb.shape == (HEIGHT, WIDTH, 3) and (view.rgb == again.rgb).all()
+        assert dataclasses.asdict(view.truth) == dataclasses.asdict(again.truth)
+        assert view.camera == again.camera and view.camera.width == WIDTH
+    assert not (one[0].rgb == one[1].rgb).all()
