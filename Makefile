@@ -9,12 +9,13 @@ export AMENT_PREFIX_PATH := $(abspath $(VENV)):$(AMENT_PREFIX_PATH)
 export LD_LIBRARY_PATH := $(abspath $(VENV))/lib:$(LD_LIBRARY_PATH)
 endif
 
-.PHONY: help demo test bench develop clean
+.PHONY: help demo test bench world-sheet develop clean
 
 help:
 	@echo "make demo     play a recorded drive into the node and write demo/report.html"
 	@echo "make test     lint, type-check and test everything"
 	@echo "make bench    measure latency and decoder calls of the built-in model"
+	@echo "make world-sheet  show rendered frames with their true captions: sheet.png"
 	@echo "make develop  make $(VENV) ready to work in: an editable install with the tools"
 	@echo "make clean    remove what these commands made"
 
@@ -27,6 +28,9 @@ test: develop
 
 bench: develop
 	@set -e; for name in latency decoder_calls; do $(VENV)/bin/python benchmarks/$$name.py --save; done
+
+world-sheet: develop
+	@$(VENV)/bin/mmser sheet
 
 develop:
 	@scripts/setup.sh test

@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "score a model on held-out scenes of the world",
     "play": "play the images of a bag on their topic",
     "sample": "make the recorded drive that the demo plays",
+    "sheet": "show rendered frames with their true captions",
     "train": "make the built-in model from nothing",
 }
 
