@@ -38,7 +38,7 @@ Spot = tuple[float, float, float]
 """x, y and heading in the building's frame."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Thing:
     """Something that stands in a building."""
 
@@ -126,7 +126,8 @@ class Arrangement:
             spot = self._before(model, at)
         else:
             spot = self._somewhere(model, cls, lane)
-        if not self._fits(moved(model.footprint, *spot), beside, at):
+        kin = alike if beside is None else [beside, *alike]
+        if not self._fits(moved(model.footprint, *spot), kin, at):
             return False
         self._add(model, cls, colour, spot, 0, 0.0)
         return True
@@ -190,13 +191,15 @@ class Arrangement:
         x, y = (x, y) + inward * away + along * rng.uniform(-0.25, 0.25)
         return float(x), float(y), rng.uniform(-math.pi, math.pi)
 
-    def _fits(self, footprint: Polygon, beside: Thing | None, at: Door | None) -> bool:
+    def _fits(self, footprint: Polygon, kin: Sequence[Thing], at: Door | None) -> bool:
+        """Whether there is room, near to the first of its kin and apart from all the rest."""
         house, camera = self.house, self.camera
         if not contains(house.outline, footprint).all():
             return False
+        if kin and not overlap(footprint, kin[0].footprint, NEXT):
+            return False
         for thing in self.things:
-            kin = beside is not None and _alike(thing, beside)
-            if overlap(footprint, thing.footprint, 0.04 if kin else APART):
+            if overlap(footprint, thing.footprint, 0.04 if thing in kin else APART):
                 return False
         if any(overlap(footprint, wall) for wall in house.walls):
             return False
@@ -209,10 +212,6 @@ class Arrangement:
             return False
         own = seen_from(footprint, camera.x, camera.y, camera.heading)
         return distance(own) > 1.0 and not len(within(own, -1.0, 1.0, -1.1, 1.1))
-
-
-def _alike(one: Thing, other: Thing) -> bool:
-    return (one.cls, one.colour) == (other.cls, other.colour)
 
 
 def _radius(model: Model) -> float:
