@@ -11,7 +11,7 @@ from mmser_ros.world.footprints import Polygon
 from mmser_ros.world.primitives import Parts
 
 FLOOR_ID, CEILING_ID, WALL_ID, LIGHT_ID, BRANCH_ID, FIRST_THING = 1, 2, 3, 4, 5, 10
-"""Values of the object-id picture; everything from FIRST_THING on is a thing or a door."""
+"""Values of the object-id picture; everything from FIRST_THING on is a door, feature or thing."""
 WALL_IDS = (WALL_ID, LIGHT_ID, BRANCH_ID)
 THICK = 0.14
 """Metres of a wall."""
@@ -27,8 +27,24 @@ class Door:
     ident: int
     state: str
     colour: str
+    """Empty for a glass door."""
     opening: Polygon
     leaf: Polygon
+    kind: str = "door"
+    """``door`` or ``glass door``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Stairs or a ramp: part of a building, and not to be driven over."""
+
+    ident: int
+    cls: str
+    """``stairs up``, ``stairs down`` or ``ramp``."""
+    footprint: Polygon
+    """In the building's frame; of stairs down, the hole in the floor."""
+    height: float
+    """Metres of what stands up; 0 for stairs down."""
 
 
 @dataclass(slots=True)
@@ -46,6 +62,12 @@ class Building:
     parts: Parts = field(default_factory=Parts)
     walls: list[Polygon] = field(default_factory=list)
     doors: list[Door] = field(default_factory=list)
+    features: list[Feature] = field(default_factory=list)
+
+    @property
+    def next_ident(self) -> int:
+        """Object id of the next door, feature or thing."""
+        return FIRST_THING + len(self.doors) + len(self.features)
 
 
 def edge(outline: Polygon, i: int) -> tuple[Polygon, float, float]:

@@ -14,12 +14,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-KINDS = ("box", "cylinder", "cone", "taper", "sphere")
+KINDS = ("pane", "box", "wedge", "cylinder", "cone", "taper", "sphere")
+"""A pane is a box that lets through what is behind it; its gloss is its opacity."""
+PANE = "pane"
 ROW = 20
 PLAIN, TILES, PLANKS, CONCRETE, CARPET, BRICK, FABRIC, PLASTER, CARDBOARD, LAMP, CLADDING = range(
     11
 )
-"""Materials of the shader."""
+BLOCKS, CHECKER, GLASS, STAIN, HAZARD = range(11, 16)
+"""Materials of the shader. GLASS and STAIN are for panes: a stain's grain is its radius in
+metres, its glow how much it is shortened along x."""
 
 Rgb = Sequence[float] | NDArray[np.float64]
 Rows = Mapping[str, NDArray[np.float32]]
@@ -36,6 +40,23 @@ def _box() -> NDArray[np.float32]:
             w = np.cross(n, u)
             corners = (n - u - w, n + u - w, n + u + w, n - u - w, n + u + w, n - u + w)
             rows += [np.r_[corner, n] for corner in corners]
+    return np.array(rows, np.float32)
+
+
+def _wedge() -> NDArray[np.float32]:
+    """Half a box: its top rises from the floor at x = -1 to z = 1 at x = 1."""
+    k = math.sqrt(0.5)
+    faces = [
+        ((-k, 0, k), ((-1, -1, -1), (1, -1, 1), (1, 1, 1), (-1, 1, -1))),
+        ((0, 0, -1), ((-1, -1, -1), (-1, 1, -1), (1, 1, -1), (1, -1, -1))),
+        ((1, 0, 0), ((1, -1, -1), (1, 1, -1), (1, 1, 1), (1, -1, 1))),
+        ((0, -1, 0), ((-1, -1, -1), (1, -1, -1), (1, -1, 1))),
+        ((0, 1, 0), ((-1, 1, -1), (1, 1, 1), (1, 1, -1))),
+    ]
+    rows = []
+    for normal, corners in faces:
+        for i in range(1, len(corners) - 1):
+            rows += [(*corners[j], *normal) for j in (0, i, i + 1)]
     return np.array(rows, np.float32)
 
 
@@ -77,7 +98,9 @@ def _sphere(segments: int = 18, rings: int = 9) -> NDArray[np.float32]:
 def meshes() -> dict[str, NDArray[np.float32]]:
     """Vertices (n, 6) of each primitive, in [-1, 1]: position and normal, three a triangle."""
     return {
+        PANE: _box(),
         "box": _box(),
+        "wedge": _wedge(),
         "cylinder": _frustum(1.0),
         "cone": _frustum(0.12),
         "taper": _frustum(0.7),

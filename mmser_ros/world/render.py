@@ -65,7 +65,7 @@ class Renderer:
     def __init__(self, width: int, height: int, samples: float = 1.5) -> None:
         self.width, self.height, self.samples = width, height, samples
         gl = self._gl = _context()
-        gl.enable(gl.DEPTH_TEST)
+        gl.enable(gl.DEPTH_TEST | gl.CULL_FACE)
         self._paint = gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.FRAGMENT)
         self._mark = gl.program(
             vertex_shader=shaders.ID_VERTEX, fragment_shader=shaders.ID_FRAGMENT
