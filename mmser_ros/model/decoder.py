@@ -20,6 +20,9 @@ from mmser_ros.model.config import DecoderConfig
 class DecoderBlock(nn.Module):
     """Pre-norm causal attention over cache and new positions, then a ReLU MLP."""
 
+    dropout = 0.0
+    """Of what attention and MLP add, in training; set by who trains."""
+
     def __init__(self, width: int, heads: int, feedforward: int) -> None:
         super().__init__()
         self.heads = heads
@@ -39,8 +42,11 @@ class DecoderBlock(nn.Module):
 
     def join(self, x: Tensor, seen: Tensor) -> Tensor:
         """Add what attention saw, (B, h, n, D / h), then the MLP, to x (B, n, D)."""
-        x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
-        return x + self.down(F.relu(self.up(self.norm2(x))))
+        x = x + self._dropped(self.out(seen.transpose(1, 2).reshape(x.shape)))
+        return x + self._dropped(self.down(F.relu(self.up(self.norm2(x)))))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The whole sequence at once, as in training: x (B, n, D), mask (n, n)."""

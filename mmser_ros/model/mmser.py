@@ -1,4 +1,4 @@
-"""The whole model: vision encoder, glance connector, SeR-Connector, decoder."""
+"""The whole model: vision encoder, look head, glance connector, SeR-Connector, decoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmser_ros.model.config import ModelConfig
 from mmser_ros.model.connectors import GlanceConnector, SerConnector
 from mmser_ros.model.decoder import Decoder
+from mmser_ros.model.look import Look
 from mmser_ros.model.vision import VisionEncoder
 
 
@@ -44,7 +45,12 @@ class MmSer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.vision = VisionEncoder(config.image, config.vision)
+        image, vision = config.image, config.vision
+        grid = (image.height // vision.patch, image.width // vision.patch)
+        things = len(config.names.get("things", ()))
+        self.vision = VisionEncoder(image, vision)
+        self.look = Look(vision.width, grid, things) if things else None
+        """None where no class was named that it could be trained on."""
         self.connector = GlanceConnector(config)
         self.ser = SerConnector(config)
         self.decoder = Decoder(config.decoder)

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mmser_ros.files import replacing
+from mmser_ros.train.optimiser import Optimiser
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Schedule:
     peak: float
     warmup: int = 150
     decay: float = 0.05
-    """Weight decay of matrices; biases, norms and embeddings have none."""
+    """Weight decay of hidden matrices."""
     every: int = 200
     """Steps between measurements: a checkpoint, a line of progress, the validation loss."""
     patience: int = 0
@@ -68,7 +69,7 @@ def train(
     first one measures and keeps the checkpoints.
     """
     whole = nn.ModuleDict(parts)
-    optimiser, main = _optimiser(whole, schedule), accelerator.is_main_process
+    optimiser, main = Optimiser(whole, schedule.decay), accelerator.is_main_process
     path = folder / f"{name}.safetensors"
     checkpoint = Checkpoint(path, whole, optimiser, best=schedule.patience > 0)
     at = checkpoint.load(accelerator.device)
@@ -81,14 +82,12 @@ def train(
     seen: dict[str, list[Tensor]] = defaultdict(list)
     journal = Journal(name, folder, at.step) if main else None
     for k in range(at.step, schedule.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate(k)
         losses = step(k)
-        optimiser.zero_grad(set_to_none=True)
+        whole.zero_grad(set_to_none=True)
         losses["loss"].backward()
         _average_gradients(whole, accelerator)
         torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
-        optimiser.step()
+        optimiser.step(schedule.rate(k))
         for part, value in losses.items():
             seen[part].append(value.detach())
         if (k + 1) % schedule.every and k + 1 != schedule.steps:
@@ -112,15 +111,6 @@ def train(
         checkpoint.load(accelerator.device)
         checkpoint.load_best(accelerator.device)
     whole.eval()
-
-
-def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
-    learnt = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learnt if p.ndim > 1], "weight_decay": schedule.decay},
-        {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0},
-    ]
-    return torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.98))
 
 
 def _average_gradients(module: nn.Module, accelerator: Accelerator) -> None:
@@ -196,26 +186,21 @@ class Reached:
 
 
 class Checkpoint:
-    """Weights, buffers and AdamW's moments in one safetensors file, replaced whole; if ``best``,
-    those weights beside it that had the lowest validation loss.
+    """Weights, buffers and the optimiser's moments in one safetensors file, replaced whole; if
+    ``best``, those weights beside it that had the lowest validation loss.
     """
 
     def __init__(
-        self, path: Path, module: nn.Module, optimiser: torch.optim.AdamW, best: bool = False
+        self, path: Path, module: nn.Module, optimiser: Optimiser, best: bool = False
     ) -> None:
         self.path, self.module, self.optimiser = path, module, optimiser
         self.best = path.with_name(f"{path.stem}-best.safetensors") if best else None
-        self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
 
     def save(self, reached: Reached) -> None:
         """Write what is needed to go on."""
         header = {name: str(value) for name, value in dataclasses.asdict(reached).items()}
         weights = {f"module.{n}": t.detach() for n, t in self.module.state_dict().items()}
-        moments = {
-            f"moment.{number}.{key}": value
-            for number, parameter in enumerate(self.parameters)
-            for key, value in self.optimiser.state[parameter].items()
-        }
+        moments = {f"moment.{n}": t for n, t in self.optimiser.state().items()}
         if self.best is not None and reached.best_step == reached.step:
             _replace(self.best, weights, header)
         _replace(self.path, weights | moments, header)
@@ -226,12 +211,9 @@ class Checkpoint:
             return Reached()
         tensors, header = _read(self.path, device)
         self._take(tensors)
-        for number, parameter in enumerate(self.parameters):
-            begin = f"moment.{number}."
-            state = {n[len(begin) :]: t for n, t in tensors.items() if n.startswith(begin)}
-            if state:
-                state["step"] = state["step"].cpu()  # where AdamW expects it
-                self.optimiser.state[parameter] = state
+        begin = "moment."
+        moments = {n[len(begin) :]: t for n, t in tensors.items() if n.startswith(begin)}
+        self.optimiser.take(moments)
         return Reached.parse(header)
 
     def load_best(self, device: torch.device) -> None:

@@ -13,6 +13,7 @@ import yaml
 from mmser_ros.files import replacing
 from mmser_ros.folders import places
 from mmser_ros.model.config import BadModel, ModelConfig, build, check
+from mmser_ros.train.heads import THINGS
 from mmser_ros.train.progress import Schedule
 from mmser_ros.world import grammar
 
@@ -37,12 +38,13 @@ class Plan:
     """Share of frames kept from vision and glance, for the second look to learn from."""
     own: float
     rules: float
-    foreign: float
-    """Kinds of draft in the refinement stage; the rest is blank."""
+    """Kinds of draft in the refinement stages; the rest is blank."""
     coarse: float
     """Share of refinement steps that train the first glance on."""
     dense: float
     """Weight of patch labels on the sharpened visual tokens."""
+    dropout: float
+    """Of what the decoder's blocks add, while it learns captions of frames."""
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""
@@ -97,7 +99,8 @@ def load_recipe(path: Path, vocabulary: int) -> Recipe:
         if isinstance(model.get("decoder"), dict):
             model["decoder"]["vocabulary"] = vocabulary
         model["names"] = {
-            "objects": [*grammar.CLASSES, grammar.DOOR],
+            "objects": list(grammar.KINDS),
+            "things": list(THINGS),
             "colours": list(grammar.COLOURS),
             "scenes": list(grammar.SCENES),
         }

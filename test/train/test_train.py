@@ -18,62 +18,83 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import nn
 
-from mmser_ros.train.calibrate import familiarity, logistic
-from mmser_ros.train.data import mirrored, patch_labels
-from mmser_ros.train.heads import FRAME_SIZES, PATCH_SIZES, Heads
+from mmser_ros.model.look import Look, ReadOut, quarters
+from mmser_ros.train.ahead import Ahead
+from mmser_ros.train.heads import ATTRIBUTES, FRAME_SIZES, THINGS, UNTOLD, Heads
+from mmser_ros.train.optimiser import Optimiser
 from mmser_ros.train.progress import Schedule, train
-from mmser_ros.trust import Familiarity, confidence
-from mmser_ros.world.grammar import Item
 
 
-def test_a_cell_belongs_to_the_thing_that_covers_most_of_it() -> None:
-    ids = np.ones((4, 8), np.uint8)
-    ids[:, :2] = 10  # half of the first cell
-    ids[0, 2] = 11
-    ids[0, 4] = 11  # a sixteenth of the second cell
-    things = (
-        Item("box", "red", "close", "left", ident=10),
-        Item("sign", "grey", "far", "right", ident=11),
-    )
-    labels = patch_labels(ids, things, 1, 2)
-    assert labels[0, 0].tolist() == [1, 0, 0, 0]
-    assert labels[0, 1, 0] == 0
-
-
-def test_open_and_closed_doors_have_labels_of_their_own() -> None:
-    ids = np.full((4, 4), 12, np.uint8)
-    kinds = set()
-    for state in ("open", "closed"):
-        door = Item("door", "white", "far", "ahead", state, ident=12)
-        kinds.add(int(patch_labels(ids, (door,), 1, 1)[0, 0, 0]))
-    assert len(kinds) == 2 and max(kinds) < PATCH_SIZES[0]
-
-
-def test_a_mirror_swaps_left_and_right() -> None:
-    pictures = torch.arange(2 * 1 * 2 * 3, dtype=torch.uint8).view(2, 1, 2, 3)
-    labels = torch.zeros(2, 1, 2, 4, dtype=torch.uint8)
-    labels[:, 0, 0, 3] = 2
-    turned, sides = mirrored(pictures, labels, torch.tensor([True, False]))
-    assert (turned[0] == pictures[0].flip(1)).all() and (turned[1] == pictures[1]).all()
-    assert sides[0, 0, :, 3].tolist() == [2, 0]
-    assert sides[1, 0, :, 3].tolist() == [2, 0]
-
-
-def test_heads_learn_what_patches_show() -> None:
+def test_heads_learn_what_quarters_show() -> None:
     torch.manual_seed(0)
-    heads, tokens = Heads(16, (2, 3)), torch.randn(4, 6, 16)
-    patches = torch.randint(0, 3, (4, 4, 6, 4)).clamp(max=2)
+    look, heads = Look(16, (2, 3), len(THINGS)), Heads(16, (2, 3))
+    tokens = torch.randn(4, 6, 16)
+    patches = torch.stack([torch.randint(0, k, (4, 4, 6)) for k in (len(THINGS), *ATTRIBUTES)], -1)
+    patches[:, :2, :, 1:] = UNTOLD
     frame = torch.stack([torch.randint(0, size, (4,)) for size in FRAME_SIZES], 1)
-    optimiser = torch.optim.Adam(heads.parameters(), 0.02)
+    optimiser = torch.optim.Adam([*heads.parameters(), *look.parameters()], 0.02)
     losses = []
     for _ in range(60):
-        loss = heads.patch_loss(tokens, patches) + heads.frame_loss(tokens, frame)
+        loss = heads.patch_loss(look(tokens), tokens, patches) + heads.frame_loss(tokens, frame)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.6 * losses[0]
-    assert heads.accuracy(tokens, patches, frame)["scene"] == 1.0
+    assert heads.accuracy(look(tokens), tokens, patches, frame)["scene"] == 1.0
+
+
+def test_attributes_that_nobody_tells_are_not_learnt() -> None:
+    heads, tokens = Heads(16, (1, 1)), torch.randn(2, 1, 16)
+    labels = torch.full((2, 2, 2, 4), UNTOLD)
+    labels[..., 0] = 3
+    heads.patch_loss(torch.zeros(2, 2, 2, len(THINGS)), tokens, labels)
+    labels[0, 0, 0, 2] = 1
+    heads.patch_loss(torch.zeros(2, 2, 2, len(THINGS)), tokens, labels).backward()
+    colour, band, _ = heads.patch.weight.grad.view(4, -1, 16).split(ATTRIBUTES, 1)
+    assert (colour == 0).all() and (band[0] != 0).any() and (band[1:] == 0).all()
+
+
+def test_quarters_lie_where_their_tokens_do() -> None:
+    values = torch.arange(2 * 3 * 4.0).view(1, 6, 4)
+    grid = quarters(values, (2, 3))[0, ..., 0]
+    assert grid.shape == (4, 6)
+    assert grid[:2, :2].flatten().tolist() == [0, 1, 2, 3]
+    assert grid[2:, 4:].flatten().tolist() == [20, 21, 22, 23]
+
+
+def test_hidden_matrices_and_kernels_learn_in_all_directions_alike() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Linear(8, 8), ReadOut(8, 8))
+    before = [p.detach().clone() for p in module.parameters()]
+    for p in module.parameters():
+        p.grad = torch.randn_like(p)
+    kernel, matrix = module[0].weight, module[1].weight
+    kernel.grad[0] *= 100
+    matrix.grad[:, 0] *= 100
+    Optimiser(module, 0.0).step(0.01)
+    moved = [(p - q).detach() for p, q in zip(module.parameters(), before, strict=True)]
+    for number in (0, 2):
+        sizes = torch.linalg.svdvals(moved[number].flatten(1))
+        assert sizes.max() / sizes.min() < 3
+    for number in (1, 3, 4, 5):  # biases, and the read-out: AdamW's first step is its rate
+        assert torch.allclose(moved[number].abs(), torch.tensor(0.01), atol=1e-4)
+
+
+def test_batches_are_made_ahead_in_order() -> None:
+    made: list[int] = []
+
+    def make(k: int) -> int:
+        made.append(k)
+        if k == 5:
+            raise ValueError("five")
+        return 10 * k
+
+    with Ahead(make) as batch:
+        assert [batch(k) for k in (2, 3, 4)] == [20, 30, 40]
+        with pytest.raises(ValueError, match="five"):
+            batch(5)
+    assert made[:4] == [2, 3, 4, 5]
 
 
 class _Killed(Exception):
@@ -111,6 +132,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None
         _fit(tmp_path / "cut", killed_at=11)
     again = _fit(tmp_path / "cut")
     assert torch.equal(whole.weight, again.weight)
+    assert torch.equal(whole.bias, again.bias)
     assert not torch.allclose(whole.weight, nn.Linear(3, 1).weight, atol=1e-2)
     steps = [line["step"] for line in _journal(tmp_path / "cut")]
     assert steps == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
@@ -156,7 +178,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert f"processes {processes}" in done.stdout, done.stderr[-2000:]
         weights.append(load_file(folder / "line.safetensors")["module.line.weight"])
-    assert torch.allclose(*weights, atol=1e-6)
+    assert torch.allclose(*weights, atol=1e-2)  # the update is made in half precision
 
 
 @pytest.mark.parametrize("killed_at", [None, 9])
@@ -198,28 +220,6 @@ def test_learning_rate_warms_up_and_falls() -> None:
     rates = [schedule.rate(k) for k in range(100)]
     assert rates[0] < 0.2 and max(rates) > 0.9 and rates[-1] < 0.01
     assert int(np.argmax(rates)) == 9
-
-
-def test_confidence_is_calibrated_on_what_it_was_fitted_on() -> None:
-    rng = np.random.default_rng(0)
-    evidence = -rng.exponential(0.3, (4000, 2))
-    chance = 1 / (1 + np.exp(-(2 + 3 * evidence[:, 0] + 1 * evidence[:, 1])))
-    a, b, c = logistic(evidence, rng.random(4000) < chance)
-    assert a == pytest.approx(2, abs=0.3) and b == pytest.approx(3, abs=0.6)
-    assert c == pytest.approx(1, abs=0.6)
-    assert confidence([0.9, 0.9], (a, b, c)) > confidence([0.9, 0.1], (a, b, c))
-
-
-def test_strange_frames_are_not_familiar() -> None:
-    rng = np.random.default_rng(0)
-    mix = rng.normal(size=(6, 6))
-    pooled, held = rng.normal(size=(900, 6)) @ mix, rng.normal(size=(300, 6)) @ mix
-    statistics = {name: t.numpy() for name, t in familiarity(pooled, held).items()}
-    known = Familiarity.of(statistics, 6)
-    assert known is not None
-    inside = [known.of_frame(row.astype(np.float32)) for row in held]
-    assert 0.4 < float(np.mean(inside)) < 0.6
-    assert known.of_frame(np.full(6, 40, np.float32)) == 0.0
 
 
 def test_the_model_card_is_what_its_command_writes() -> None:
