@@ -145,7 +145,8 @@ def cell(frame: Frame, truth: Facts) -> Image:
     whole[:height, :width] = picture
     text = f"{frame.sequence}: {caption(truth)}"
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.36
-    for number, line in enumerate(wrapped(text, width * 19 // 128)):
+    letter = cv2.getTextSize(text, font, scale, 1)[0][0] / len(text)
+    for number, line in enumerate(wrapped(text, int(0.95 * width / letter))):
         at = (3, height + LINE * (number + 1) - 3)
         cv2.putText(whole, line, at, font, scale, INK, 1, cv2.LINE_AA)
     return whole
