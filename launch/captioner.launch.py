@@ -19,6 +19,10 @@ PARAMETERS = {
     "engine": str,
     "threads": int,
     "image_transport": str,
+    "base_frame": str,
+    "camera_height": float,
+    "camera_pitch": float,
+    "camera_hfov": float,
     "autostart": bool,
     "use_sim_time": bool,
     "refine": str,
@@ -31,9 +35,13 @@ DESCRIPTIONS = {
     "engine": "what runs the model, such as auto, onnx, torch",
     "threads": "CPU threads of the engine; 0 lets it choose",
     "image_transport": "raw, or compressed for <image_topic>/compressed",
+    "base_frame": "tf frame on the floor, from which the camera's mounting is read",
+    "camera_height": "metres above the floor, if tf does not tell; 0.0 asks tf",
+    "camera_pitch": "radians, upwards positive; counts where camera_height is set",
+    "camera_hfov": "horizontal field of view in radians, if no CameraInfo comes",
     "autostart": "false if a lifecycle manager configures and activates the node",
     "use_sim_time": "true with a simulator, or a bag played with --clock",
-    "refine": "always or never",
+    "refine": "always, uncertain or never",
     "prefer": "complete or latest: whether a waiting frame costs the refinement",
     "max_age": "seconds after which a frame is too old to be captioned; 0.0 for never",
     "max_rate": "most frames a second; 0.0 for no limit",
@@ -46,6 +54,9 @@ def captioner(context: LaunchContext) -> list[Node]:
         for name, kind in PARAMETERS.items()
         if LaunchConfiguration(name).perform(context)
     }
+    remappings = [("image", LaunchConfiguration("image_topic"))]
+    if LaunchConfiguration("camera_info_topic").perform(context):
+        remappings.append(("camera_info", LaunchConfiguration("camera_info_topic")))
     return [
         Node(
             package="mmser_ros",
@@ -53,7 +64,7 @@ def captioner(context: LaunchContext) -> list[Node]:
             name=LaunchConfiguration("name"),
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
-            remappings=[("image", LaunchConfiguration("image_topic"))],
+            remappings=remappings,
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
             additional_env=for_large_images(),
             output="screen",
@@ -70,6 +81,11 @@ def generate_launch_description() -> LaunchDescription:
                 "image_topic",
                 default_value="/camera/image_raw",
                 description="the camera's topic, without /compressed",
+            ),
+            DeclareLaunchArgument(
+                "camera_info_topic",
+                default_value="",
+                description="its CameraInfo; empty for camera_info beside the image topic",
             ),
             DeclareLaunchArgument(
                 "params_file", default_value=params, description="YAML file of all parameters"

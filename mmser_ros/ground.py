@@ -74,12 +74,17 @@ def of_frame(frame: Frame, image: ImageConfig) -> CameraModel | None:
     if camera is None or not image.ground:
         return None
     height, width = frame.rgb.shape[:2]
-    if abs(width * camera.height - height * camera.width) > max(width, height) * 2:
+    if not alike(height, width, camera.height, camera.width):
         raise ValueError(
             f"The frame has {width}x{height} pixels, but its camera model is about an image of "
             f"{camera.width}x{camera.height}, which has another shape."
         )
     return camera
+
+
+def alike(height: int, width: int, other_height: int, other_width: int) -> bool:
+    """Whether two images are of one shape, so that one can be a resized copy of the other."""
+    return abs(width * other_height / (height * other_width) - 1) < 0.02
 
 
 def fit(height: int, width: int, image: ImageConfig) -> tuple[int, int, int, int]:

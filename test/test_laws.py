@@ -19,7 +19,7 @@ SOURCES = sorted(
 
 ROS = {
     "action_msgs", "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "lifecycle_msgs",
-    "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs",
+    "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs", "tf2_msgs",
     "mmser_ros.msg", "mmser_ros.action",
 }  # fmt: skip
 TORCH = {"torch", "torchvision", "onnxscript"}

@@ -24,6 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from mmser_ros.node import conversions, images, inputs, process
+from mmser_ros.node.camera_watch import CameraWatch
 from mmser_ros.node.describe_scene import DescribeSceneServer, Refused, SceneGoal
 from mmser_ros.node.health import Health, Situation
 from mmser_ros.node.mailbox import Mailbox
@@ -69,6 +70,9 @@ class CaptionerNode(LifecycleNode):
         self._sequence = itertools.count()
         self._engine = ""
         self._input = inputs.of(self, self._settings.image_transport)
+        self._camera = CameraWatch(
+            self, self._input.topic, self._settings.base_frame, self._settings.camera_info
+        )
         self._scenes = DescribeSceneServer(self, self._newest_frame, self._ask, self._age)
         self._diagnostics = self.create_publisher(
             DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.quality.profile()
@@ -131,7 +135,10 @@ class CaptionerNode(LifecycleNode):
                 self._input.quality.profile(),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
+            if self._reads_camera():
+                self._camera.open()
         except Exception as error:  # noqa: BLE001 - logged, activate can be retried
+            self._unsubscribe()
             sentence = f"The captioner cannot subscribe to {self._input.topic}: {error}"
             self.get_logger().error(sentence)
             self._health.down(sentence)
@@ -164,6 +171,7 @@ class CaptionerNode(LifecycleNode):
         if self._images is not None:
             self.destroy_subscription(self._images)
             self._images = None
+        self._camera.close()
         if self._worker is not None:
             self._worker.settle(STOP_TIMEOUT)
         self._newest = None
@@ -212,6 +220,7 @@ class CaptionerNode(LifecycleNode):
                 f"An image was refused: {error}", throttle_duration_sec=LOG_PERIOD
             )
             return
+        frame = self._camera.applied(frame, self._settings.given)
         if frame.stamp_ns == 0:
             self.get_logger().warning(
                 f"Images on {self._input.topic} have no stamp: the age of captions is unknown, "
@@ -272,6 +281,11 @@ class CaptionerNode(LifecycleNode):
             )
         )
 
+    def _reads_camera(self) -> bool:
+        """Whether the model makes something of a camera's lens and mounting."""
+        captioner = self._worker.captioner if self._worker is not None else None
+        return captioner is not None and captioner.config.image.ground
+
     def _state(self) -> str:
         return str(self._state_machine.current_state[1])
 
@@ -283,6 +297,7 @@ class CaptionerNode(LifecycleNode):
             caption_age=self._outlet.caption_age if self._outlet is not None else math.nan,
             image_timeout=self._settings.image_timeout,
             hint=self._input.hint(),
+            camera=self._camera.words or "not read",
         )
         report = self._health.report(situation)
         stamp = self.get_clock().now().to_msg()

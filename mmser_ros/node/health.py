@@ -19,6 +19,9 @@ RECENT = 5.0
 """Seconds that a refused or dropped frame keeps the node from being called healthy."""
 WINDOW = 500
 """Captions a stage that the percentiles look back on."""
+COUNTED = (
+    "received", "replaced", "too old", "rejected", "skipped", "spared", "failed", "goals"
+)  # fmt: skip
 
 
 class Level(enum.IntEnum):
@@ -54,6 +57,8 @@ class Situation:
     """Seconds without an image that are worth a warning."""
     hint: str = ""
     """Why no images may arrive, as a sentence."""
+    camera: str = ""
+    """Whether the camera is known, in words."""
 
 
 class Health:
@@ -69,9 +74,7 @@ class Health:
         with self._lock:
             self._down = ""
             self._began = self._clock()
-            self._counts = dict.fromkeys(
-                ("received", "replaced", "too old", "rejected", "skipped", "failed", "goals"), 0
-            )
+            self._counts = dict.fromkeys(COUNTED, 0)
             self._last_frame = self._began
             self._rejection, self._rejected_at = "", float("-inf")
             self._oldest, self._too_old_at = 0.0, float("-inf")
@@ -108,6 +111,11 @@ class Health:
         """A refinement was skipped because a newer frame waits."""
         with self._lock:
             self._counts["skipped"] += 1
+
+    def spared(self) -> None:
+        """A refinement was not needed: the coarse caption was sure enough."""
+        with self._lock:
+            self._counts["spared"] += 1
 
     def goal(self) -> None:
         """A DescribeScene goal was taken up."""
@@ -179,12 +187,14 @@ class Health:
             "state": now.state,
             "engine": now.engine,
             "image topic": now.topic,
+            "camera": now.camera,
             "frames received": str(self._counts["received"]),
             "frames replaced": str(self._counts["replaced"]),
             "frames too old": str(self._counts["too old"]),
             "frames rejected": str(self._counts["rejected"]),
             "last rejection": self._rejection,
             "refinements skipped": str(self._counts["skipped"]),
+            "refinements not needed": str(self._counts["spared"]),
             "captions failed": str(self._counts["failed"]),
             "last failure": self._failure,
             "goals": str(self._counts["goals"]),

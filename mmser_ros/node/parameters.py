@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mmser_ros.node.mounting import BASE_FRAME, Given
 from mmser_ros.trust import Trust
 
 if TYPE_CHECKING:
@@ -92,6 +93,41 @@ PARAMETERS: tuple[Parameter, ...] = (
         choices=("raw", "compressed"),
     ),
     Parameter(
+        "camera_info",
+        True,
+        "Read the lens from 'camera_info' (sensor_msgs/CameraInfo) beside the image topic. Where "
+        "lens and mounting are known, distances and the path are judged better.",
+    ),
+    Parameter(
+        "base_frame",
+        BASE_FRAME,
+        "tf frame on the floor below the robot; the camera's mounting is read from tf to it.",
+    ),
+    Parameter(
+        "camera_height",
+        0.0,
+        "Height of the camera above the floor in metres, if tf does not tell; 0 asks tf.",
+        low=0.0,
+        high=5.0,
+        run_time=True,
+    ),
+    Parameter(
+        "camera_pitch",
+        0.0,
+        "Pitch of the camera in radians, upwards positive; counts where camera_height is set.",
+        low=-1.4,
+        high=1.4,
+        run_time=True,
+    ),
+    Parameter(
+        "camera_hfov",
+        0.0,
+        "Horizontal field of view in radians, if no CameraInfo comes; 0 asks CameraInfo.",
+        low=0.0,
+        high=2.8,
+        run_time=True,
+    ),
+    Parameter(
         "autostart",
         True,
         "Configure and activate at start; set false if a lifecycle manager does it.",
@@ -99,8 +135,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "refine",
         "always",
-        "Whether a refined caption follows the coarse one: always or never.",
-        choices=("always", "never"),
+        "Whether a refined caption follows the coarse one: always, never, or where the coarse one "
+        "is uncertain, so that a second look is likely to mend it.",
+        choices=("always", "uncertain", "never"),
         run_time=True,
     ),
     Parameter(
@@ -167,6 +204,11 @@ class Settings:
     engine: str
     threads: int
     image_transport: str
+    camera_info: bool
+    base_frame: str
+    camera_height: float
+    camera_pitch: float
+    camera_hfov: float
     autostart: bool
     refine: str
     prefer: str
@@ -180,6 +222,11 @@ class Settings:
     def trust(self) -> Trust:
         """What a caption must reach to be trusted."""
         return Trust(self.min_confidence, self.min_familiarity)
+
+    @property
+    def given(self) -> Given:
+        """What is said about the camera."""
+        return Given(self.camera_height, self.camera_pitch, self.camera_hfov)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:

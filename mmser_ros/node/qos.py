@@ -41,6 +41,10 @@ LATCHED = Quality("latched", depth=1, reliable=True, latched=True)
 """Of captions and the info: a late joiner gets the last one, and must check its age."""
 RELIABLE = Quality("reliable", depth=10, reliable=True, latched=False)
 """Of diagnostics."""
+TRANSFORMS = Quality("latched", depth=100, reliable=True, latched=True)
+"""Of fixed transforms: each of their publishers sends once."""
+MOVING = Quality("reliable", depth=100, reliable=True, latched=False)
+"""Of the transforms of joints."""
 VIEWED = Quality("reliable", depth=1, reliable=True, latched=False)
 """Of the debug image: viewers that ask for reliable get it, and so do the others."""
 
@@ -66,6 +70,17 @@ IMAGE_COMPRESSED = Topic(
     SENSOR,
     "camera, image_transport compressed",
 )
+CAMERA_INFO = Topic(
+    "camera_info",
+    "sensor_msgs/msg/CameraInfo",
+    "in",
+    SENSOR,
+    "the lens; beside the image topic unless remapped",
+)
+TF_STATIC = Topic(
+    "/tf_static", "tf2_msgs/msg/TFMessage", "in", TRANSFORMS, "where the camera is mounted"
+)
+TF = Topic("/tf", "tf2_msgs/msg/TFMessage", "in", MOVING, "the same, if it is moved by joints")
 CAPTION = Topic(
     "caption", "mmser_ros/msg/Caption", "out", LATCHED, "coarse captions, then refined ones"
 )
@@ -89,6 +104,9 @@ DIAGNOSTICS = Topic(
 TOPICS: tuple[Topic, ...] = (
     IMAGE,
     IMAGE_COMPRESSED,
+    CAMERA_INFO,
+    TF_STATIC,
+    TF,
     CAPTION,
     CAPTION_TEXT,
     DEBUG_IMAGE,

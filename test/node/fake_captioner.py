@@ -19,12 +19,12 @@ from mmser_ros.model.config import (
 )
 from mmser_ros.runtime.engine import EngineInfo
 from mmser_ros.trust import Trust
-from mmser_ros.types import Caption, Frame, Glance, Stage
+from mmser_ros.types import CameraModel, Caption, Frame, Glance, Stage
 
 CONFIG = ModelConfig(
     name="fake",
     version="0",
-    image=ImageConfig(32, 32, 2, 2, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+    image=ImageConfig(32, 32, 2, 2, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), ground=True),
     vision=VisionConfig("patch", (), (), 8, 8, 2, 2, 16, (1, 2)),
     connector=ConnectorConfig((8,)),
     decoder=DecoderConfig(16, 8, 1, 2, 16, 128),
@@ -63,6 +63,7 @@ class FakeCaptioner:
         """While it is set up but not set, every glance waits for it."""
         self.looking = threading.Event()
         self.seen: list[int] = []
+        self.cameras: list[CameraModel | None] = []
         self.closed = False
         self.threads: set[str] = set()
         self.config = CONFIG
@@ -76,6 +77,7 @@ class FakeCaptioner:
     def glance(self, frame: Frame) -> Glance:
         self.threads.add(threading.current_thread().name)
         self.seen.append(frame.sequence)
+        self.cameras.append(frame.camera)
         self.looking.set()
         if self.gate is not None:
             self.gate.wait(10)
@@ -85,6 +87,9 @@ class FakeCaptioner:
         red, green, blue = (int(value) for value in frame.rgb.mean((0, 1)))
         text = f"a room of {red} {green} {blue} ."
         return Glance(frame, self._trusted(caption(Stage.COARSE, text)), frame.rgb, None)
+
+    def worth_refining(self, glance: Glance) -> bool:
+        return glance.frame.sequence % 2 == 0
 
     def refine(self, glance: Glance) -> Caption:
         time.sleep(self.seconds)

@@ -24,7 +24,7 @@ from rclpy.action import ActionClient
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from mmser_ros.action import DescribeScene
 from mmser_ros.model.config import BadModel
@@ -35,6 +35,9 @@ from mmser_ros.node.parameters import PARAMETERS
 from mmser_ros.types import Stage
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
+INFO = CameraInfo(
+    width=8, height=8, distortion_model="plumb_bob", k=[4.0, 0, 3.5, 0, 4.0, 3.5, 0, 0, 1]
+)
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
 
 
@@ -217,7 +220,7 @@ def test_parameters_are_declared_with_description_type_and_range(bench: Any) -> 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("refine", "sometimes", "refine is 'sometimes', but it must be one of always, never."),
+        ("refine", "sometimes", "is 'sometimes', but it must be one of always, uncertain, never."),
         ("max_age", -1.0, "out of range"),
         ("max_age", 1, "type"),
         ("min_confidence", 1.5, "out of range"),
@@ -364,6 +367,7 @@ def test_diagnostics_tell_every_number_and_the_cause_of_silence(bench: Any) -> N
         "frames too old",
         "frames rejected",
         "refinements skipped",
+        "refinements not needed",
         "captions failed",
         "coarse latency p50 (ms)",
         "coarse latency p95 (ms)",
@@ -539,3 +543,34 @@ def test_too_many_goals_are_refused_and_deactivation_answers_the_rest(bench: Any
     for handle in handles[:-1]:
         found = client.result(handle)
         assert found.result.success or "stopped" in found.result.message
+
+
+def test_camera_becomes_known_and_diagnostics_say_from_what(bench: Callable[..., Bench]) -> None:
+    bench = bench(camera_height=0.5, camera_pitch=-0.1)
+    bench.ready()
+    info = bench.probe.node.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+    bench.probe.until(lambda: info.get_subscription_count() > 0)
+    bench.caption()
+    assert bench.captioner.cameras == [None]
+    unknown = bench.status(lambda s: any("not known" in v.value for v in s.values))
+    assert "no CameraInfo has come on /camera_info" in str(unknown.values)
+    info.publish(CameraInfo())  # a camera that is not calibrated
+    watch = bench.node._camera
+    bench.probe.until(lambda: bench.caption() and "not calibrated" in watch.words)
+    info.publish(INFO)
+    bench.probe.until(lambda: bench.caption() and bench.captioner.cameras[-1])
+    camera = bench.captioner.cameras[-1]
+    assert (camera.fx, camera.mounted, camera.pitch) == (4.0, 0.5, -0.1)
+    known = bench.status(lambda s: any(v.value.startswith("known: lens") for v in s.values))
+    assert "0.50 m above the floor" in str(known.values)
+    assert bench.set("camera_height", 0.8).successful
+    bench.caption()
+    assert bench.captioner.cameras[-1].mounted == 0.8
+
+
+def test_without_tf_messages_the_mounting_is_asked_for(bench: Callable[..., Bench]) -> None:
+    bench = bench(camera_hfov=1.2)
+    bench.ready()
+    bench.caption()
+    assert bench.captioner.cameras == [None]
+    assert "set camera_height and camera_pitch" in bench.node._camera.words

@@ -105,6 +105,7 @@ def start(prefix: Path, *arguments: str, **environment: str) -> str:
 def test_bare_launch_maps_the_camera_and_leaves_parameters_to_the_file(prefix: Path) -> None:
     started = start(prefix)
     assert "image:=/camera/image_raw\n" in started
+    assert "camera_info:=" not in started  # beside the image topic
     assert "__node:=captioner\n" in started
     assert started.count("--params-file") == 1
     assert str(prefix / "share/mmser_ros/config/captioner.yaml") in started
@@ -116,6 +117,8 @@ def test_given_arguments_go_before_the_file_with_their_types(prefix: Path) -> No
         prefix,
         "image_topic:=/front/image",
         "image_transport:=compressed",
+        "camera_info_topic:=/front/info",
+        "camera_height:=0.4",
         "namespace:=robot1",
         "name:=eyes",
         "autostart:=false",
@@ -127,6 +130,8 @@ def test_given_arguments_go_before_the_file_with_their_types(prefix: Path) -> No
     )
     for line in (
         "image:=/front/image",
+        "camera_info:=/front/info",
+        "    camera_height: 0.4",
         "__ns:=/robot1",
         "__node:=eyes",
         "debug",
