@@ -10,7 +10,7 @@ import numpy as np
 
 from mmser_ros.world.doors import DOOR_COLOURS
 from mmser_ros.world.grammar import CLASSES, DOOR, FEATURES, GLASS_DOOR, SCENES, STATES, WALLS
-from mmser_ros.world.objects import colours_of
+from mmser_ros.world.objects import SMALL, colours_of
 
 SPLITS = ("train", "validation", "test")
 Rng = np.random.Generator
@@ -39,7 +39,8 @@ FLOORS_OF = {
     "room": ("tiled", "wooden", "carpeted"),
     "warehouse": ("concrete", "concrete", "tiled"),
 }
-_ITEM_COUNTS = (0.07, 0.14, 0.26, 0.29, 0.24)
+_ITEM_COUNTS = (0.04, 0.13, 0.25, 0.31, 0.27)
+_CARRYING = ("table", "cabinet", "pallet", "trolley", "box")
 _BULKY = ("table", "shelf", "trolley", "sofa", "forklift", "ladder", "cabinet")
 
 
@@ -114,8 +115,12 @@ def sample_thing(scene: str, rng: Rng) -> tuple[str, str]:
 
 
 def _sample_things(scene: str, rng: Rng) -> list[tuple[str, str]]:
-    """One thing, or a few alike ones."""
+    """One thing, a few alike ones, or one that carries a small one."""
     thing = sample_thing(scene, rng)
+    if thing[0] in _CARRYING and rng.random() < 0.35:
+        cls = SMALL[rng.integers(len(SMALL))]
+        colours = colours_of(cls)
+        return [thing, (cls, colours[rng.integers(len(colours))])]
     lot = rng.random()
-    several = 1 if lot < 0.83 else 2 if lot < 0.95 or thing[0] in _BULKY else 3
+    several = 1 if lot < 0.7 else 2 if lot < 0.9 or thing[0] in _BULKY else 3
     return [thing] * several
