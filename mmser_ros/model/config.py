@@ -129,7 +129,7 @@ Knots = tuple[tuple[float, float], ...]
 class CalibrationConfig:
     """From the decoder's probabilities to the chance that nothing is wrong, a curve a look.
 
-    x is the logarithm of the product of a caption's token probabilities, y the chance.
+    x is the logarithm of the product of a caption's word probabilities, y the chance.
     """
 
     coarse: Knots
@@ -152,12 +152,25 @@ class ModelConfig:
     prompt: PromptConfig
     calibration: CalibrationConfig | None = None
     names: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """What the model can name: ``objects``, ``colours``, ``scenes``; empty for open vocabulary."""
+    """What the model can name: ``objects``, ``colours``, ``scenes``; empty for open vocabulary.
+    ``plurals`` go with the objects, empty for those that are not counted; ``things`` are the
+    classes of the look head, and missing without one."""
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Classes of the look head; empty if there is none."""
+        return self.names.get("things", ())
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns in which the tokens of one encoder input lie."""
+        return self.image.height // self.vision.patch, self.image.width // self.vision.patch
 
     @property
     def visual_tokens(self) -> int:
         """N: tokens of one encoder input."""
-        return (self.image.height // self.vision.patch) * (self.image.width // self.vision.patch)
+        rows, columns = self.grid
+        return rows * columns
 
     def to_json(self) -> str:
         """The text of config.json."""

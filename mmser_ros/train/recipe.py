@@ -100,6 +100,7 @@ def load_recipe(path: Path, vocabulary: int) -> Recipe:
             model["decoder"]["vocabulary"] = vocabulary
         model["names"] = {
             "objects": list(grammar.KINDS),
+            "plurals": [grammar.PLURALS.get(kind, "") for kind in grammar.KINDS],
             "things": list(THINGS),
             "colours": list(grammar.COLOURS),
             "scenes": list(grammar.SCENES),
