@@ -17,7 +17,7 @@ from mmser_ros.runtime.engine import Engine, EngineInfo, Prefix
 from mmser_ros.runtime.registry import open_engine
 from mmser_ros.runtime.weights import STATISTICS, WEIGHTS, load_weights
 from mmser_ros.tokens import Tokenizer
-from mmser_ros.trust import Familiarity, Trust, confidence
+from mmser_ros.trust import Familiarity, Trust, confidence, worth_refining
 from mmser_ros.types import Caption, Frame, Glance, Stage
 
 __all__ = ["Captioner", "Trust", "find_model"]
@@ -74,7 +74,7 @@ class Captioner:
         statistics = load_weights(folder, STATISTICS)
         named = {name.removeprefix(STATISTICS): tensor for name, tensor in statistics.items()}
         try:
-            familiarity = Familiarity.of(named, config.vision.width)
+            familiarity = Familiarity.of(named, len(config.vision.taps) * config.vision.width)
         except ValueError as error:
             raise BadModel(f"{folder / WEIGHTS}: {error}") from error
         opened = open_engine(engine, folder, threads=threads)
@@ -129,6 +129,10 @@ class Captioner:
         caption = self._caption(Stage.COARSE, decoded, None, familiarity, clock)
         return Glance(frame, caption, canvas, levels)
 
+    def worth_refining(self, glance: Glance) -> bool:
+        """Whether the second look is likely enough to mend something to be worth its time."""
+        return worth_refining(glance.caption.confidence, self.config.calibration)
+
     def refine(self, glance: Glance) -> Caption:
         """The second look: reads the glance's caption as a draft, and sees the frame's details."""
         prompt, limit = self.config.prompt, self.config.ser.draft_positions
@@ -168,7 +172,7 @@ class Captioner:
         curve = None
         if curves is not None:
             curve = curves.coarse if stage is Stage.COARSE else curves.refined
-        sure = confidence(decoded.probabilities, curve)
+        sure = confidence(chances, curve)
         text = self._tokenizer.decode(decoded.ids)
         return Caption(
             stage=stage,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmser_ros.model.config import CalibrationConfig, Knots
+
 Floats = NDArray[np.float32]
 
 
@@ -32,32 +34,42 @@ class Trust:
         return confidence >= self.min_confidence and familiarity >= self.min_familiarity
 
 
-def confidence(probabilities: Sequence[float], curve: tuple[float, float, float] | None) -> float:
-    """Chance that nothing in a caption is wrong, from the probabilities of its tokens.
+def evidence(probabilities: Sequence[float]) -> float:
+    """Logarithm of the product of a caption's word probabilities; 0 without words."""
+    return float(np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-12)).sum())
 
-    ``curve`` are a, b, c of the logistic curve in CalibrationConfig. NaN without a curve or
-    without tokens.
+
+def confidence(probabilities: Sequence[float], curve: Knots | None) -> float:
+    """Chance that nothing in a caption is wrong, from the probabilities of its words.
+
+    ``curve`` is that of its look in CalibrationConfig. NaN without a curve or without words.
     """
     if curve is None or not probabilities:
         return math.nan
-    logs = np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-12))
-    a, b, c = curve
-    evidence = a + b * float(logs.mean()) + c * float(logs.min())
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, evidence))))
+    logarithms, chances = zip(*curve, strict=True)
+    return float(np.interp(evidence(probabilities), logarithms, chances))
+
+
+def worth_refining(confidence: float, calibration: CalibrationConfig | None) -> bool:
+    """Whether a coarse caption of this confidence is likely enough to be mended by a second look.
+
+    Where the confidence is not known, it may be.
+    """
+    return calibration is None or not confidence >= calibration.refine_below
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Familiarity:
     """How near a frame is to the training frames, in the vision encoder's eyes.
 
-    The Mahalanobis distance of the pooled last level to the training frames (Lee et al. 2018,
+    The Mahalanobis distance of its pooled levels to those of training frames (Lee et al. 2018,
     arXiv 1807.03888), put among the distances of held-out frames.
     """
 
     mean: Floats
-    """(d,) of the training frames."""
+    """(m d,): pooled levels of the training frames, on average."""
     precision: Floats
-    """(d, d): inverse of their covariance."""
+    """(m d, m d): inverse of their covariance."""
     quantiles: Floats
     """Rising distances of held-out frames: at 0 %, ..., 100 % of them."""
 
@@ -65,7 +77,7 @@ class Familiarity:
     def of(cls, statistics: Mapping[str, Floats], width: int) -> Familiarity | None:
         """From tensors named mean, precision and quantiles; None if there are none.
 
-        Raises ValueError with a sentence if they do not fit the vision width or each other.
+        ``width`` is m d. Raises ValueError with a sentence if they do not fit it or each other.
         """
         if not statistics:
             return None
@@ -87,7 +99,7 @@ class Familiarity:
         return cls(statistics["mean"], statistics["precision"], quantiles)
 
     def of_frame(self, pooled: Floats) -> float:
-        """Share of held-out frames at least as far as this one; ``pooled`` (d,)."""
+        """Share of held-out frames at least as far as this one; ``pooled`` (m d,)."""
         away = pooled.astype(np.float64) - self.mean
         distance = math.sqrt(max(0.0, float(away @ self.precision @ away)))
         shares = np.linspace(1, 0, len(self.quantiles))

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mmser_ros.trust import Familiarity, Trust, confidence
+from mmser_ros.model.config import CalibrationConfig
+from mmser_ros.trust import Familiarity, Trust, confidence, worth_refining
 
 NAN = math.nan
 
@@ -29,20 +30,38 @@ def test_thresholds_lie_between_0_and_1(value):
         Trust(min_familiarity=value)
 
 
-def test_confidence_follows_the_logistic_curve():
-    # mean log -0.8370, lowest log -1.3863
-    found = confidence((0.75, 0.25), (2.0, 1.5, 0.5))
-    mean = (math.log(0.75) + math.log(0.25)) / 2
-    assert found == pytest.approx(1 / (1 + math.exp(-(2 + 1.5 * mean + 0.5 * math.log(0.25)))))
+CURVE = ((-2.0, 0.1), (-1.0, 0.5), (-0.1, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("product", "chance"),
+    [
+        (math.exp(-1.0), 0.5),
+        (math.exp(-1.5), 0.3),  # straight between two points
+        (1.0, 0.9),  # level beyond them
+        (math.exp(-30), 0.1),
+        (0.0, 0.1),
+    ],
+)
+def test_confidence_follows_the_curve_of_the_product_of_all_words(product, chance):
+    assert confidence((product, 1.0), CURVE) == pytest.approx(chance)
+    assert confidence((product**0.5,) * 2, CURVE) == pytest.approx(chance)
 
 
 def test_confidence_is_unknown_without_calibration_or_words():
     assert math.isnan(confidence((0.5,), None))
-    assert math.isnan(confidence((), (1.0, 1.0, 1.0)))
+    assert math.isnan(confidence((), CURVE))
 
 
-def test_impossible_words_give_no_confidence_but_a_number():
-    assert confidence((0.0, 1.0), (0.0, 9.0, 9.0)) < 1e-6
+@pytest.mark.parametrize(
+    ("sure", "worth"), [(0.59, True), (0.6, False), (0.9, False), (NAN, True)]
+)
+def test_a_doubtful_or_unknown_caption_is_worth_a_second_look(sure, worth):
+    assert worth_refining(sure, CalibrationConfig(CURVE, CURVE, 0.6)) is worth
+
+
+def test_without_calibration_every_caption_is_worth_a_second_look():
+    assert worth_refining(NAN, None)
 
 
 STATISTICS = {

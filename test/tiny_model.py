@@ -38,7 +38,9 @@ def tiny_config(words: str = WORDS) -> ModelConfig:
         decoder=DecoderConfig(5 + len(set(words.split())), 24, 2, 2, 48, 6 + 2 * LIMIT + 2),
         ser=SerConfig(32, 1, 2, 48, LIMIT),
         prompt=PromptConfig((2,), (3,), (4,), end=END, pad=0, limit=LIMIT),
-        calibration=CalibrationConfig((3.0, 1.0, 0.5), (4.0, 1.0, 0.5)),
+        calibration=CalibrationConfig(
+            coarse=((-60.0, 0.1), (0.0, 0.9)), refined=((-60.0, 0.2), (0.0, 0.95)), refine_below=0.6
+        ),
         names={"objects": ("chair", "box", "person"), "colours": ("red", "blue", "grey")},
     )
 
@@ -66,7 +68,7 @@ def build(folder: Path, words: str = WORDS) -> None:
         model.decoder.embedding.weight.data[END].mul_(1.5)
         model.decoder.embedding.weight.data[[0, 2, 3, 4]] *= 0.05  # never written, but read
         model.decoder.position.weight.data.normal_()
-        width = model.config.vision.width
+        width = len(model.config.vision.taps) * model.config.vision.width
         statistics = {
             "mean": torch.zeros(width),
             "precision": torch.eye(width),

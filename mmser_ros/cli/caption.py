@@ -7,7 +7,7 @@ of images (in natural order: image2 before image10), or one image. A JSON object
   source               topic or file that the frame came from
   stamp_ns             when it was exposed, nanoseconds; 0 when unknown (images)
   frame_seq, frame_id  which frame of the source, from 0; the camera's coordinate frame
-  coarse, refined      the captions
+  coarse, refined      the captions; refined is null where no second look was taken
   ..._confidence       calibrated chance that nothing in the caption is wrong; null if unknown
   familiarity          share of held-out training-world frames no more familiar; null if unknown
   trusted              whether the last caption may be relied on; untrusted is never an all-clear
@@ -68,7 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="topic of the captions in it (default %(default)s)",
     )
     parser.add_argument("--topic", metavar="NAME", help="image topic, if the bag has several")
-    parser.add_argument("--no-refine", action="store_true", help="coarse captions only")
+    parser.add_argument(
+        "--refine",
+        choices=("always", "uncertain", "never"),
+        default="always",
+        help="take a second look always (default), where the first is uncertain, or never",
+    )
     add_model_arguments(parser)
 
 
@@ -108,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         if copy is not None:
             sinks.append(stack.enter_context(copy).add)
         begin = time.perf_counter()
-        tally = _caption(captioner, source, not args.no_refine, sinks)
+        tally = _caption(captioner, source, args.refine, sinks)
         spent = time.perf_counter() - begin
     for sentence in source.troubles:
         print(f"mmser: {sentence}", file=sys.stderr)
@@ -135,15 +140,18 @@ def load_captioner(args: argparse.Namespace) -> Captioner:
 @dataclass
 class _Tally:
     captioned: int = 0
+    refined: int = 0
     unreadable: int = 0
 
     def __str__(self) -> str:
         frames = "frame" if self.captioned == 1 else "frames"
         said = f"{self.captioned} {frames} captioned"
+        if self.refined < self.captioned:
+            said += f", {self.refined} of them refined"
         return f"{said}, {self.unreadable} unreadable" if self.unreadable else said
 
 
-def _caption(captioner: Captioner, source: Source, refine: bool, sinks: list[Sink]) -> _Tally:
+def _caption(captioner: Captioner, source: Source, refine: str, sinks: list[Sink]) -> _Tally:
     from tqdm import tqdm
 
     from mmser_ros.cli.frames import Unreadable
@@ -162,7 +170,11 @@ def _caption(captioner: Captioner, source: Source, refine: bool, sinks: list[Sin
                     tqdm.write(f"mmser: {what} is unreadable: {item.reason}", file=sys.stderr)
                 continue
             glance = captioner.glance(item)
-            refined = captioner.refine(glance) if refine else None
+            twice = refine == "always" or (
+                refine == "uncertain" and captioner.worth_refining(glance)
+            )
+            refined = captioner.refine(glance) if twice else None
+            tally.refined += twice
             for sink in sinks:
                 sink(item, glance.caption, refined)
             tally.captioned += 1

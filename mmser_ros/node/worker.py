@@ -51,6 +51,10 @@ class Captions(Protocol):
         """Take the first look."""
         ...
 
+    def worth_refining(self, glance: Glance) -> bool:
+        """Whether the second look is likely to mend something."""
+        ...
+
     def refine(self, glance: Glance) -> Caption:
         """Take the second look."""
         ...
@@ -216,7 +220,9 @@ class Worker:
             coarse = glance.caption
             self._publish(arrival, coarse)
             refined = None
-            if settings.refine == "always":
+            if settings.refine == "uncertain" and not captioner.worth_refining(glance):
+                self._health.spared()
+            elif settings.refine != "never":
                 if settings.prefer == "latest" and self._mailbox.waiting:
                     self._health.skipped()
                 else:

@@ -150,10 +150,20 @@ def test_a_truncated_video_is_reported(run: Run, tmp_path: Path) -> None:
 
 def test_without_refinement_what_belongs_to_it_is_null(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(jpeg(1))
-    assert run(tmp_path / "one.jpg", "--no-refine") == 0
+    assert run(tmp_path / "one.jpg", "--refine", "never") == 0
     (line,) = run.lines
     assert line["refined"] is None and line["refined_confidence"] is None
     assert line["changed"] is None and line["milliseconds"]["refined"] is None
+
+
+def test_only_uncertain_captions_are_refined_where_that_is_asked(run: Run, tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(number))
+    assert run(tmp_path, "--refine", "uncertain") == 0
+    sure = [line["coarse_confidence"] >= 0.6 for line in run.lines]  # the tiny model's threshold
+    assert [line["refined"] is None for line in run.lines] == sure
+    assert 0 < sum(sure) < 12
+    assert f"12 frames captioned, {12 - sum(sure)} of them refined" in run.err
 
 
 def test_unreadable_frames_are_counted_and_do_not_stop_the_rest(run: Run, tmp_path: Path) -> None:
@@ -320,7 +330,7 @@ def test_no_half_written_line_is_left_when_the_disk_fills(
 def test_a_reader_that_has_enough_ends_it_quietly(tiny_model: Path, tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "bag", "mcap", [compressed(n) for n in range(300)])
     process = subprocess.Popen(
-        command("caption", bag, "--model", tiny_model, "--no-refine"),
+        command("caption", bag, "--model", tiny_model, "--refine", "never"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -46,7 +46,7 @@ def test_missing_values_are_defaults_and_foreign_ones_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("refine", "sometimes", "refine is 'sometimes', but it must be one of always, never."),
+        ("refine", "sometimes", "is 'sometimes', but it must be one of always, uncertain, never."),
         ("prefer", "newest", "one of complete, latest"),
         ("image_transport", "theora", "one of raw, compressed"),
         ("max_age", -0.1, "max_age is -0.1, but it must be between 0.0 and 3600.0."),

@@ -89,7 +89,7 @@ def test_a_wrong_parameter_ends_the_node_with_a_sentence() -> None:
     with process("fake_node.py", *NODE, "-p", "refine:=sometimes") as node:
         assert node.wait(20) == 2
         assert node.stderr is not None
-        expected = "captioner: refine is 'sometimes', but it must be one of always, never."
+        expected = "refine is 'sometimes', but it must be one of always, uncertain, never."
         assert expected in node.stderr.read()
 
 

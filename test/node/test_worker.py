@@ -134,6 +134,16 @@ def test_refine_never_gives_coarse_captions_alone() -> None:
     assert rig.values()["refinements skipped"] == "0"
 
 
+def test_refine_uncertain_looks_twice_only_where_it_pays_and_counts_the_rest() -> None:
+    with running(refine="uncertain") as rig:
+        for sequence in (1, 2, 3):  # the fake captioner doubts even ones
+            rig.put(sequence)
+            until(lambda seen=sequence: len(rig.sink.shown) == seen)
+    assert rig.sink.shown == [(1, False), (2, True), (3, False)]
+    assert rig.values()["refinements not needed"] == "2"
+    assert rig.values()["refinements skipped"] == "0"
+
+
 @pytest.mark.parametrize(("prefer", "refined"), [("latest", False), ("complete", True)])
 def test_a_waiting_frame_costs_the_refinement_only_if_the_latest_is_preferred(
     prefer: str, refined: bool
