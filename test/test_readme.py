@@ -50,13 +50,18 @@ def score_table() -> list[str]:
         "|---|---|---|",
     ]
     for key, name in (
-        ("chair_i", "named objects that are not there (CHAIRi)"),
-        ("class_recall", "objects found"),
+        ("chair_i", "named things that are not there (CHAIRi)"),
+        ("recall_1pct", "things of at least 1 % of the image found"),
         ("colour_accuracy", "their colour right"),
+        ("band_accuracy", "their distance right"),
         ("side_accuracy", "their side right"),
+        ("count_accuracy", "how many, where there are several"),
+        ("relation_accuracy", "how they stand to others, where it is said"),
         ("scene", "kind of scene right"),
         ("path_state", "path state right"),
-        ("false_clear", "called clear though it is not"),
+        ("false_clear", "blocked path called clear"),
+        ("trusted_false_clear", "the same, by a trusted caption"),
+        ("fact_f1", "all facts (F1)"),
         ("exact_match", "whole caption right"),
     ):
         coarse, refined = (100 * scores[stage][key] for stage in ("coarse", "refined"))

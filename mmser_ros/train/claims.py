@@ -1,0 +1,210 @@
+"""Sections of the model card: what is claimed, from the files that measurements were saved in.
+
+A measurement that was not made, or was made with other weights, is not claimed: its section
+says which command makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Saved measurements of one model."""
+
+    folder: Path
+    weights: str
+    """Hash of the weights that are described."""
+
+    def of(self, name: str) -> dict[str, Any] | None:
+        """A measurement; None if it is not there, or of other weights."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        weights = found.get("weights", found.get("weights_hash", self.weights))
+        return found if weights == self.weights else None
+
+
+def sections(scores: Mapping[str, Any], results: Results) -> str:
+    """All sections, with their headings."""
+    parts = {
+        "The bars": _bars(scores),
+        "What the second look gains": _gains(scores),
+        "Facts by kind": _kinds(scores),
+        "How far it can be trusted": _trust(scores),
+        "Without a known camera": _unknown(scores, results.of("camera_unknown")),
+        "What each part of the second look gives": _ablation(results.of("ablation")),
+        "Foils cannot be told without looking": _probe(results.of("blind_probe")),
+        "Self-critical training": _self_critical(results.of("self_critical")),
+        "Speed": _speed(results.of("latency"), results.of("decoder_calls")),
+    }
+    return "\n\n".join(f"### {head}\n\n{text}" for head, text in parts.items())
+
+
+def table(heads: Row, rows: Iterable[Row]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+
+
+def percent(value: float | None) -> str:
+    """A share in percent; what is not known is so called."""
+    return "unknown" if value is None else f"{100 * value:.1f}"
+
+
+def _made_by(command: str) -> str:
+    return f"Not measured with these weights yet: `{command}` does it."
+
+
+def _bars(scores: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"`{bar['name']}`",
+            percent(bar["value"]),
+            f"at {bar['at']} {100 * bar['bar']:.1f}",
+            "yes" if bar["met"] else "**no**",
+        )
+        for bar in scores["bars"]
+    ]
+    return "In percent.\n\n" + table(("score", "is", "bar", "met"), rows)
+
+
+def _gains(scores: Mapping[str, Any]) -> str:
+    names = {"fact_f1": "facts (F1)", "exact_match": "whole caption", "chair_i": "CHAIRi"}
+    rows = [
+        (name.replace("_", " "), *(_interval(gains[key]) for key in names))
+        for name, gains in scores["gains"].items()
+    ]
+    mended, broken = (percent(scores["repair"][key]) for key in ("repaired", "damaged"))
+    return (
+        "Points, with 95 % intervals (paired bootstrap over frames). Of hallucination less is "
+        f"better.\n\n{table(('', *names.values()), rows)}\n\n"
+        f"Of the facts that the coarse caption has wrong it mends {mended} %, of those that it "
+        f"has right it breaks {broken} %."
+    )
+
+
+def _interval(gain: Mapping[str, float]) -> str:
+    middle, low, high = (100 * gain[key] for key in ("gain", "low", "high"))
+    return f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _kinds(scores: Mapping[str, Any]) -> str:
+    coarse, refined = (scores["kinds"][look] for look in ("coarse", "refined"))
+    rows = [
+        (kind, str(one["due"]), *(percent(one[key]) for key in ("precision", "recall", "f1")),
+         percent(coarse.get(kind, {}).get("f1")))
+        for kind, one in refined.items()
+    ]  # fmt: skip
+    heads = ("refined captions", "facts", "precision", "recall", "F1", "F1 coarse")
+    return table(heads, rows)
+
+
+def _trust(scores: Mapping[str, Any]) -> str:
+    names = {
+        "calibration_error": "expected calibration error",
+        "auroc": "AUROC: right captions from others",
+        "trusted": "captions trusted",
+        "trusted_right": "right word for word, of these",
+    }
+    looks = [scores["confidence"][look] for look in ("coarse", "refined")]
+    rows = [(words, *(percent(look.get(key)) for look in looks)) for key, words in names.items()]
+    misled = (percent(scores[look]["trusted_false_clear"]) for look in ("coarse", "refined"))
+    rows.append(("blocked path called clear by a trusted caption", *misled))
+    return table(("", "coarse", "refined"), rows)
+
+
+def _unknown(scores: Mapping[str, Any], unknown: Mapping[str, Any] | None) -> str:
+    if unknown is None:
+        return _made_by(
+            "mmser eval --world --camera-unknown --frames 2000 "
+            "--json benchmarks/results/camera_unknown.json"
+        )
+    names = {
+        "fact_f1": "facts (F1)",
+        "band_accuracy": "distance, of the things found",
+        "path_state": "path state",
+        "false_clear": "called clear, of the blocked",
+        "exact_match": "whole caption",
+    }
+    rows = [
+        (words, percent(scores["refined"][key]), percent(unknown["refined"][key]))
+        for key, words in names.items()
+    ]
+    return "Refined captions.\n\n" + table(("", "known", "unknown"), rows)
+
+
+def _ablation(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/ablation.py --work WORK --save")
+    rows = [
+        (name, *(_spread(row[key]) for key in ("fact_f1", "exact_match", "chair_i")),
+         str(row["seeds"]))
+        for name, row in found["rows"].items()
+    ]  # fmt: skip
+    heads = ("", "facts (F1)", "whole caption", "CHAIRi", "seeds")
+    return (
+        f"Every row was trained for {found['steps']} steps on the same frozen encoder and "
+        f"tried on {found['frames']} held-out frames: mean, and half the distance between "
+        f"the best and the worst seed.\n\n{table(heads, rows)}"
+    )
+
+
+def _spread(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['spread']:.1f}"
+
+
+def _probe(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/blind_probe.py --shards WORK/shards --save")
+    told = " and ".join(
+        f"{percent(found[key]['found'])} % ({words})"
+        for key, words in (("transformer", "a transformer"), ("words", "words and pairs of words"))
+    )
+    return (
+        "A probe that reads text alone and has to tell a true caption from one with a fact "
+        f"changed by rules finds {told} of {found['transformer']['n']} foils. Chance is 50 %, "
+        f"give or take {percent(found['transformer']['chance'])}."
+    )
+
+
+def _self_critical(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/self_critical.py --work WORK --save")
+    rows = [
+        (name, *(percent(found[name][key]) for key in ("fact_f1", "exact_match", "chair_i")))
+        for name in ("before", "after")
+    ]
+    heads = ("refined captions", "facts (F1)", "whole caption", "CHAIRi")
+    return (
+        f"{found['steps']} further steps that reward what a sampled caption has more right than "
+        f"the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
+        f"{_interval(found['gains']['fact_f1'])} points."
+    )
+
+
+def _speed(latency: Mapping[str, Any] | None, calls: Mapping[str, Any] | None) -> str:
+    if latency is None:
+        return _made_by("make bench")
+    rows = []
+    for threads, stages in latency["threads"].items():
+        both = (stages[f"{look} all"] for look in ("coarse", "refined"))
+        rows.append((threads, *(f"{one['p50']:.1f} ({one['p95']:.1f})" for one in both)))
+    text = (
+        f"Milliseconds a caption, median (95 %), {latency['engine']}, "
+        f"{latency['machine']['processor']}.\n\n"
+        f"{table(('threads', 'coarse', 'refined'), rows)}"
+    )
+    if calls is not None:
+        for kind in ("scenes", "drives"):
+            coarse, refined = (calls[kind][look]["calls"] for look in ("coarse", "refined"))
+            text += f"\n\nDecoder calls, {kind}: {coarse} coarse, {refined} refined."
+    return text

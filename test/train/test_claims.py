@@ -1,0 +1,73 @@
+"""The model card claims what was measured with its weights, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmser_ros.train.claims import Results, percent, sections, table
+
+WEIGHTS = "0123456789ab"
+LOOK = {
+    "fact_f1": 0.91, "band_accuracy": 0.9, "path_state": 0.8, "false_clear": 0.01,
+    "trusted_false_clear": 0.0, "exact_match": 0.5,
+}  # fmt: skip
+KIND = {"colour": {"precision": 0.9, "recall": 0.8, "f1": 0.847, "said": 9, "due": 10}}
+SURE = {"calibration_error": 0.02, "auroc": None, "trusted": 0.6, "trusted_right": 0.9}
+GAIN = {"gain": 0.021, "low": 0.01, "high": 0.032}
+SCORES = {
+    "coarse": LOOK,
+    "refined": LOOK,
+    "bars": [
+        {"name": "refined.chair_i", "value": 0.02, "bar": 0.03, "at": "most", "met": True},
+        {"name": "refined.free", "value": None, "bar": 0.9, "at": "least", "met": False},
+    ],
+    "gains": {"refined_over_coarse": {"fact_f1": GAIN, "exact_match": GAIN, "chair_i": GAIN}},
+    "repair": {"repaired": 0.2, "damaged": 0.01},
+    "kinds": {"coarse": {}, "refined": KIND},
+    "confidence": {"coarse": SURE, "refined": SURE},
+}
+PROBE = {"found": 0.51, "chance": 0.02, "n": 500}
+
+
+def keep(folder: Path, name: str, found: dict) -> None:
+    (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def test_what_was_not_measured_names_the_command_that_does(tmp_path: Path) -> None:
+    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    for command in ("ablation.py", "blind_probe.py", "self_critical.py", "make bench"):
+        assert command in text
+    assert "--camera-unknown" in text and "refined.chair_i" in text
+    assert "+2.10 [+1.00, +3.20]" in text and "20.0 %" in text
+    assert "**no**" in text and "unknown" in text
+
+
+def test_measurements_are_claimed(tmp_path: Path) -> None:
+    figure = {"mean": 0.9, "spread": 0.004}
+    row = {"fact_f1": figure, "exact_match": figure, "chair_i": figure, "seeds": 3}
+    keep(tmp_path, "ablation", {"steps": 800, "frames": 1500, "rows": {"both": row}})
+    keep(tmp_path, "blind_probe", {"transformer": PROBE, "words": PROBE})
+    looked = {"fact_f1": 0.9, "exact_match": 0.5, "chair_i": 0.02}
+    gains = {"fact_f1": GAIN}
+    keep(
+        tmp_path,
+        "self_critical",
+        {"steps": 300, "before": looked, "after": looked, "gains": gains},
+    )
+    keep(tmp_path, "camera_unknown", {"weights_hash": WEIGHTS, "refined": LOOK})
+    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    assert "| both | 90.0 ± 0.4 | 90.0 ± 0.4 | 90.0 ± 0.4 | 3 |" in text
+    assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
+    assert "300 further steps" in text and "800 steps" in text
+    assert text.count("does it.") == 1  # the speed
+
+
+def test_measurements_of_other_weights_are_not_claimed(tmp_path: Path) -> None:
+    keep(tmp_path, "camera_unknown", {"weights_hash": "another", "refined": LOOK})
+    assert "--camera-unknown" in sections(SCORES, Results(tmp_path, WEIGHTS))
+
+
+def test_tables_are_markdown() -> None:
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n|---|---|\n| 1 | 2 |"
+    assert (percent(0.1234), percent(None)) == ("12.3", "unknown")
