@@ -57,11 +57,11 @@ def hear(captioner: Captioner, views: Iterable[View], mistakes: Mistakes | None 
         glance = captioner.glance(Frame(view.rgb, sequence=number, camera=view.camera))
         refined = captioner.refine(glance)
         told = {COARSE: glance.caption, REFINED: refined}
-        for look, draft in ((TRUE, caption(view.truth)), (BLANK, "")):
-            told[look] = captioner.refine(with_draft(captioner, glance, draft))
+        for look, text in ((TRUE, caption(view.truth)), (BLANK, "")):
+            draft = certain(captioner, glance.caption, text)
+            told[look] = captioner.refine(dataclasses.replace(glance, caption=draft))
         if glances:
-            draft = glances[-1].caption.text
-            told[SHUFFLED] = captioner.refine(with_draft(captioner, glance, draft))
+            told[SHUFFLED] = captioner.refine(misled(glance, glances[-1]))
         for look, said in told.items():
             heard.captions[look].append(said)
         heard.truths.append(view.truth)
@@ -70,16 +70,23 @@ def hear(captioner: Captioner, views: Iterable[View], mistakes: Mistakes | None 
         glances = [*glances[:1], glance]  # the first and the last: others would fill the memory
     if len(heard.truths) < 2:
         raise Failure("Shuffling drafts needs at least two frames.")
-    misled = captioner.refine(with_draft(captioner, glances[0], glances[-1].caption.text))
-    heard.captions[SHUFFLED].insert(0, misled)
+    heard.captions[SHUFFLED].insert(0, captioner.refine(misled(glances[0], glances[-1])))
     return heard
 
 
-def with_draft(captioner: Captioner, glance: Glance, text: str) -> Glance:
-    """The same look at a frame, but with another draft."""
+def misled(glance: Glance, other: Glance) -> Glance:
+    """A look at a frame with the draft of another one."""
+    draft = dataclasses.replace(other.caption, familiarity=glance.caption.familiarity)
+    return dataclasses.replace(glance, caption=draft)
+
+
+def certain(captioner: Captioner, drafted: Caption, text: str) -> Caption:
+    """A draft that says this, sure of every word. Raises Failure for unknown words."""
     try:
         ids = tuple(captioner.tokenizer.encode(text))
     except ValueError as error:
         raise Failure(f"The model cannot say what is so in this world. {error}") from error
-    draft = dataclasses.replace(glance.caption, text=text, ids=ids)
-    return dataclasses.replace(glance, caption=draft)
+    words, chances = captioner.tokenizer.words(ids, [1.0] * len(ids))
+    return dataclasses.replace(
+        drafted, text=text, ids=ids, words=words, word_probabilities=chances
+    )

@@ -44,6 +44,9 @@ class Words:
                 self.known.append(word)
         return tuple(self.known.index(word) for word in text.split())
 
+    def words(self, ids: tuple[int, ...], chances: list[float]) -> tuple[tuple, tuple]:
+        return tuple(self.known[token] for token in ids), tuple(chances)
+
     def decode(self, ids: tuple[int, ...]) -> str:
         return " ".join(self.known[token] for token in ids)
 
