@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmser_ros import ground, pixels
+from mmser_ros import ground, pixels, salience
 from mmser_ros.decode import draft as draft_verified
 from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
@@ -46,7 +46,6 @@ class Captioner:
         self._tokenizer = tokenizer
         self._engine = engine
         self._familiarity = familiarity
-        self._places = pixels.tile_places(config.image)
         self._previous: tuple[int, ...] = ()
 
     @classmethod
@@ -140,16 +139,23 @@ class Captioner:
         clock = _Stopwatch()
         image = self.config.image
         floor = ground.ground_map(ground.of_frame(glance.frame, image), image)
-        crops = pixels.crop_pixels(glance.canvas, self._places, image, floor)
+        places = self._places(glance)
+        crops = pixels.crop_pixels(glance.canvas, places, image, floor)
         clock.lap("preprocess")
         details = self._engine.encode(crops)
         clock.lap("encode")
-        prefix = self._engine.sharpen(glance.levels, details, self._places, draft)
+        prefix = self._engine.sharpen(glance.levels, details, places, draft)
         clock.lap("sharpen")
         decoded = self._write(prefix, (*prompt.refine, *draft, *prompt.separator), draft)
         clock.lap("decode")
         familiarity = glance.caption.familiarity
         return self._caption(Stage.REFINED, decoded, glance.caption, familiarity, clock)
+
+    def _places(self, glance: Glance) -> pixels.Places:
+        """Where the draft leaves most in doubt."""
+        things, draft = glance.levels.things, glance.caption
+        shown = None if things is None else things[0]
+        return salience.places(shown, draft.words, draft.word_probabilities, self.config)
 
     def close(self) -> None:
         """Free the engine; the captioner is not used again."""

@@ -48,10 +48,11 @@ MAY_IMPORT = {
     "trust": {"types", "model"},
     "runtime": {"files", "model", "types"},
     "decode": {"runtime", "types"},
-    "captioner": {"decode", "runtime", *VALUES},
+    "salience": {"model"},
+    "captioner": {"decode", "runtime", "salience", *VALUES},
     "world": {"types"},
     "metrics": {"world", "types"},
-    "train": {"captioner", "decode", "metrics", "runtime", "world", *VALUES},
+    "train": {"captioner", "decode", "metrics", "runtime", "salience", "world", *VALUES},
     "node": {"captioner", "runtime", *VALUES},
     "cli": {"captioner", "decode", "metrics", "node", "runtime", "train", "world", *VALUES},
 }

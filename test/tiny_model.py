@@ -41,7 +41,11 @@ def tiny_config(words: str = WORDS) -> ModelConfig:
         calibration=CalibrationConfig(
             coarse=((-60.0, 0.1), (0.0, 0.9)), refined=((-60.0, 0.2), (0.0, 0.95)), refine_below=0.6
         ),
-        names={"objects": ("chair", "box", "person"), "colours": ("red", "blue", "grey")},
+        names={
+            "objects": ("chair", "box", "person"),
+            "colours": ("red", "blue", "grey"),
+            "things": ("nothing", "floor", "chair", "box", "person"),
+        },
     )
 
 

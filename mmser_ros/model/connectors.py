@@ -66,11 +66,11 @@ def _spread(boxes: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
 class Overlay(nn.Module):
     """Lays details over the frame: what they show at each quarter of each of its tokens.
 
-    A quarter takes what lies at its centre, between the tokens of a detail interpolated
-    linearly, from several details their mean, and nothing where no detail looks. Tiles twice
-    as fine as the frame have a token at each of these centres, which is then taken as it is.
-    A model that has to find these tokens by attention learns it slowly and pays for it at run
-    time; here it is told.
+    A quarter takes the mean of what lies around its centre, weighted by a tent over two quarters
+    in each direction, or over two of the details' tokens where those are larger: so every token of
+    a detail counts, however fine, and between coarse ones it is interpolated linearly. From
+    several details it takes their mean, and nothing where no detail looks. A model that has to
+    find these tokens by attention learns it slowly and pays for it at run time; here it is told.
     """
 
     centres: Tensor
@@ -87,12 +87,22 @@ class Overlay(nn.Module):
     def forward(self, details: Tensor, places: Tensor) -> Tensor:
         """Details (B, K, N, w) at places (B, K, 4) -> (B, N, 4 w), quarter by quarter."""
         at, size = _spread(places, self.centres)
-        apart = (self.quarters - at[..., None, :]) / size[..., None, :]  # (B, K, N, 4 N, 2)
-        across = (1 - self.columns * apart[..., 0].abs()).relu()
-        down = (1 - self.rows * apart[..., 1].abs()).relu()
+        apart = (self.quarters - at[..., None, :]).abs()  # (B, K, N, 4 N, 2)
+        across = _tent(apart[..., 0], size[..., None, 0], self.columns)
+        down = _tent(apart[..., 1], size[..., None, 1], self.rows)
         share = (across * down).flatten(1, 2).transpose(1, 2)  # (B, 4 N, K N)
         share = share / share.sum(-1, keepdim=True).clamp(min=1)
         return (share @ details.flatten(1, 2)).unflatten(1, (-1, 4)).flatten(2)
+
+
+def _tent(apart: Tensor, size: Tensor, cells: int) -> Tensor:
+    """What a detail's tokens at these distances count for; about 1 all together.
+
+    ``size`` is that of the detail, which has so many ``cells`` in this direction.
+    """
+    token = size / cells
+    reach = token.clamp(min=0.5 / cells)
+    return (1 - apart / reach).relu() * (token / reach)
 
 
 class SerConnector(nn.Module):
@@ -107,17 +117,15 @@ class SerConnector(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, ser = config.ser.width, config.ser
-        image, vision = config.image, config.vision
-        channels = len(vision.taps) * vision.width
-        grid = (image.height // vision.patch, image.width // vision.patch)
+        channels = len(config.vision.taps) * config.vision.width
         self.visual = nn.Sequential(
             nn.LayerNorm(channels), nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width)
         )
         self.textual = nn.Sequential(
             nn.Linear(config.decoder.width, width), nn.GELU(), nn.Linear(width, width)
         )
-        self.place = Place(grid, width)
-        self.overlay = Overlay(grid)
+        self.place = Place(config.grid, width)
+        self.overlay = Overlay(config.grid)
         self.closer = nn.Sequential(
             nn.Linear(4 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )

@@ -36,6 +36,23 @@ def sharpened(
     return parts.connector(levels[:, -1]) + parts.ser(levels, details, places, draft, valid)
 
 
+class Eyes(Protocol):
+    """Whatever holds encoder and look head: the model, or an exported part of it."""
+
+    vision: VisionEncoder
+    look: Look | None
+
+
+def seen(parts: Eyes, pixels: Tensor) -> tuple[Tensor, ...]:
+    """Pixels -> levels (B, m, N, d) and, with a look head, what each quarter of a token shows:
+    chances (B, 2 rows, 2 columns, classes).
+    """
+    levels = parts.vision(pixels)
+    if parts.look is None:
+        return (levels,)
+    return levels, parts.look(levels[:, -1]).softmax(-1)
+
+
 class MmSer(nn.Module):
     """The parts under one roof, so that one state dict holds them all.
 
@@ -45,12 +62,10 @@ class MmSer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        image, vision = config.image, config.vision
-        grid = (image.height // vision.patch, image.width // vision.patch)
-        things = len(config.names.get("things", ()))
-        self.vision = VisionEncoder(image, vision)
-        self.look = Look(vision.width, grid, things) if things else None
-        """None where no class was named that it could be trained on."""
+        self.vision = VisionEncoder(config.image, config.vision)
         self.connector = GlanceConnector(config)
         self.ser = SerConnector(config)
         self.decoder = Decoder(config.decoder)
+        things = len(config.things)
+        self.look = Look(config.vision.width, config.grid, things) if things else None
+        """None where no class was named that it could be trained on."""

@@ -45,9 +45,12 @@ class Levels:
 
     tokens: Any
     """(B, m, N, d); opaque, stays on the engine's device."""
+    things: Floats | None
+    """(B, 2 R, 2 C, classes), on the host: the chances of what each quarter of each token shows,
+    the tokens lying in R rows and C columns; None for a model without a look head. The classes
+    are the ``things`` of the config's names."""
     pooled: Floats
-    """(B, 2 m d), on the host, for familiarity: of each level the mean over its tokens, then
-    their standard deviation."""
+    """(B, m d): every level averaged over its tokens, on the host; for familiarity."""
 
 
 class Engine(Protocol):

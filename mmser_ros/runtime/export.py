@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mmser_ros.files import replacing
 from mmser_ros.model import checkpoint
 from mmser_ros.model.config import BadModel, ModelConfig
-from mmser_ros.model.mmser import MmSer, sharpened
+from mmser_ros.model.mmser import MmSer, seen, sharpened
 from mmser_ros.runtime import graphs
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.graphs import Graph, Shapes
@@ -45,11 +45,10 @@ LARGEST_CONSTANT = 64
 class _Encode(nn.Module):
     def __init__(self, model: MmSer) -> None:
         super().__init__()
-        self.vision = model.vision
+        self.vision, self.look = model.vision, model.look
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        levels: Tensor = self.vision(pixels)
-        return levels
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return seen(self, pixels)
 
 
 class _Glance(nn.Module):
@@ -169,6 +168,9 @@ def write(recipe: Recipe, model: MmSer, folder: Path) -> Shapes:
 def _trace(recipe: Recipe, model: MmSer) -> tuple[Any, Shapes]:
     """A graph without weights, and the shapes of the weights that it needs by name."""
     module = recipe.module(model).eval()
+    outputs = list(recipe.graph.outputs)
+    if recipe.graph is graphs.ENCODE and model.look is None:
+        outputs.remove("things")
     auto = torch.export.Dim.DYNAMIC
     shapes = {
         name: dict.fromkeys(recipe.dynamic.get(name, {}), auto) for name in recipe.graph.inputs
@@ -181,7 +183,7 @@ def _trace(recipe: Recipe, model: MmSer) -> tuple[Any, Shapes]:
             recipe.inputs(model.config, recipe.sizes[0]),
             dynamo=True,
             input_names=list(recipe.graph.inputs),
-            output_names=list(recipe.graph.outputs),
+            output_names=outputs,
             dynamic_shapes=shapes,
             opset_version=OPSET,
             optimize=False,

@@ -38,8 +38,8 @@ class Graph:
         return folder / FOLDER / f"{self.name}.onnx"
 
 
-ENCODE = Graph("encode", ("pixels",), ("levels",))
-"""(B, 3 or 6, H, W) -> (B, m, N, d)"""
+ENCODE = Graph("encode", ("pixels",), ("levels", "things"))
+"""(B, 3 or 6, H, W) -> (B, m, N, d), (B, 2 R, 2 C, classes); no things without a look head"""
 GLANCE = Graph("glance", ("last",), ("prefix",))
 """(1, N, d) -> (1, N, D)"""
 SHARPEN = Graph("sharpen", ("levels", "details", "places", "draft"), ("prefix",))
@@ -62,6 +62,7 @@ def fingerprint(config: ModelConfig) -> str:
         for name in ("vision", "connector", "decoder", "ser")
     }
     parts["image"] = (config.image.height, config.image.width, config.image.channels)
+    parts["things"] = len(config.things)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -50,6 +50,10 @@ class OnnxEngine:
         self._decode = opened(DECODE)
         self._embedding = weights[EMBEDDING]
         self._no_levels = (0, len(config.vision.taps), config.visual_tokens, config.vision.width)
+        rows, columns = config.grid
+        classes = len(config.things)
+        none = np.zeros((0, 2 * rows, 2 * columns, classes), np.float32)
+        self._no_things = none if classes else None
         decoder = config.decoder
         head = decoder.width // decoder.heads
         shape = (2 * decoder.depth, decoder.heads, decoder.positions, head)
@@ -69,12 +73,13 @@ class OnnxEngine:
         return self._length
 
     def encode(self, pixels: Floats) -> Levels:
-        """(B, 3, H, W) -> levels (B, m, N, d)."""
+        """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
         if len(pixels) == 0:
-            levels = np.zeros(self._no_levels, np.float32)
+            levels, things = np.zeros(self._no_levels, np.float32), self._no_things
         else:
-            (levels,) = self._encode.run(None, {"pixels": pixels})
-        return Levels(levels, levels[:, -1].mean(1))
+            levels, *shown = self._encode.run(None, {"pixels": pixels})
+            things = shown[0] if shown else None
+        return Levels(levels, things, pooled(levels))
 
     def glance(self, levels: Levels) -> Floats:
         """Last level of one image -> prefix (1, N, D)."""
@@ -135,6 +140,12 @@ class OnnxEngine:
 
     def _embed(self, ids: Sequence[int]) -> Floats:
         return self._embedding[np.asarray(ids, np.int64)]
+
+
+def pooled(levels: Floats) -> Floats:
+    """(B, m, N, d) -> (B, m d): every level averaged over its tokens."""
+    images, taps, _, width = levels.shape
+    return levels.mean(2).reshape(images, taps * width)
 
 
 def open_session(

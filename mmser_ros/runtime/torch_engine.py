@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmser_ros.model import checkpoint
-from mmser_ros.model.mmser import sharpened
+from mmser_ros.model.mmser import seen, sharpened
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
 from mmser_ros.runtime.weights import digest
 
@@ -54,9 +54,10 @@ class TorchEngine:
 
     @torch.inference_mode()
     def encode(self, pixels: Floats) -> Levels:
-        """(B, 3, H, W) -> levels (B, m, N, d)."""
-        levels = self._model.vision(self._tensor(pixels))
-        return Levels(levels, levels[:, -1].mean(1).cpu().numpy())
+        """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
+        levels, *things = seen(self._model, self._tensor(pixels))
+        shown = things[0].cpu().numpy() if things else None
+        return Levels(levels, shown, levels.mean(2).flatten(1).cpu().numpy())
 
     @torch.inference_mode()
     def glance(self, levels: Levels) -> Tensor:

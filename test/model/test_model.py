@@ -143,6 +143,15 @@ def test_a_crop_is_interpolated_where_it_looks_and_is_nothing_elsewhere() -> Non
     assert torch.allclose(twice[1:3, :2], over[1:3, :2], atol=1e-6)
 
 
+def test_every_token_of_a_fine_detail_counts() -> None:
+    grid, place = (4, 6), torch.tensor([[[1 / 6, 1 / 4, 1 / 6 + 1 / 3, 1 / 4 + 1 / 3]]])
+    share = Overlay(grid)(torch.eye(24)[None, None], place)[0].view(24, 4, 24)
+    counted = share.sum((0, 1))
+    assert counted.min() > 0.3 * counted.max()
+    inside = share.view(4, 6, 4, 24).sum(-1)[1, 1]  # this token's quarters lie all in the detail
+    assert torch.allclose(inside[3], torch.tensor(1.0), atol=0.15)
+
+
 def test_second_look_works_without_draft_and_without_details(model: MmSer) -> None:
     nothing = model.ser(
         torch.randn(1, 2, 6, 16),

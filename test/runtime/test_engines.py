@@ -53,7 +53,12 @@ def test_engines_see_the_same(engines, config):
         seen = {name: e.encode(pixels(config, seed, 3)) for name, e in engines.items()}
         assert np.allclose(seen["torch"].tokens, seen["onnx"].tokens, atol=1e-4)
         assert np.allclose(seen["torch"].pooled, seen["onnx"].pooled, atol=1e-4)
-        assert seen["onnx"].pooled.shape == (3, config.vision.width)
+        assert np.allclose(seen["torch"].things, seen["onnx"].things, atol=1e-4)
+        assert np.allclose(seen["onnx"].things.sum(-1), 1, atol=1e-4)
+        assert seen["onnx"].things.shape == (3, 4, 6, len(config.things))
+        levels = seen["torch"].tokens.numpy()
+        both = [levels[:, number].mean(1) for number in range(2)]
+        assert np.allclose(seen["onnx"].pooled, np.concatenate(both, 1), atol=1e-4)
 
 
 @pytest.mark.parametrize("ids", [(), (7,), (7, 8, 9, 10, 11)])
