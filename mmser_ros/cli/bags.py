@@ -11,6 +11,7 @@ from typing import Any
 from mmser_ros.cli.failure import USAGE, Failure
 from mmser_ros.cli.frames import BAGS, Unreadable, natural
 from mmser_ros.node import images
+from mmser_ros.node.mounting import Knowledge, beside
 from mmser_ros.types import Frame
 
 try:
@@ -26,6 +27,7 @@ except ModuleNotFoundError as missing:
 
 from mmser_ros.cli.salvage import Message, salvage
 
+INFO_TYPE, TF_STATIC = "sensor_msgs/msg/CameraInfo", "/tf_static"
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 # What rosbags lets out when bytes make no sense, besides errors of its own.
@@ -44,6 +46,9 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
+
+
+_STORE = get_typestore(Stores.ROS2_HUMBLE)
 
 
 def is_bag(path: Path) -> bool:
@@ -190,6 +195,34 @@ class BagFrames:
         """Sees every message of the bag, each image just before its frame is given."""
         self.received = 0
         """When the message of the frame just given was received, ns."""
+        self._info = info_topic(bag, self.connection.topic)
+        self._knowledge: Knowledge | None = None
+
+    def feed(self, knowledge: Knowledge) -> None:
+        """Tell it what the bag says about the camera: of the mounting and the first lens now, of
+        other lenses just before their frames are given.
+        """
+        self._knowledge = knowledge
+        told = len(self.bag.troubles)
+        for item, _, raw in self.bag.messages([TF_STATIC]):
+            self._learn(item, raw)
+        if self._info is not None:
+            for item, _, raw in self.bag.messages([self._info.topic]):
+                self._learn(item, raw)
+                break
+        del self.bag.troubles[told:]  # they will be met again with the frames
+
+    def _learn(self, item: Connection, raw: bytes) -> None:
+        if self._knowledge is None:
+            return
+        try:
+            message: Any = _STORE.deserialize_cdr(raw, item.msgtype)
+            if item.topic == TF_STATIC:
+                self._knowledge.transforms.add(message)
+            else:
+                self._knowledge.info(message)
+        except DAMAGE:
+            return  # the camera's state is told with the frames: not known
 
     @property
     def troubles(self) -> list[str]:
@@ -203,17 +236,19 @@ class BagFrames:
 
     def frames(self) -> Iterator[Frame | Unreadable]:
         """A frame for every image message of the topic, in order."""
-        store = get_typestore(Stores.ROS2_HUMBLE)
         topic = self.connection.topic
+        topics = [topic] if self._info is None else [topic, self._info.topic]
         sequence = 0
-        for item, received, raw in self.bag.messages(None if self.on_message else [topic]):
+        for item, received, raw in self.bag.messages(None if self.on_message else topics):
             if self.on_message:
                 self.on_message(item, received, raw)
+            if item == self._info:
+                self._learn(item, raw)
             if item != self.connection:
                 continue
             self.received = received
             try:
-                message: Any = store.deserialize_cdr(raw, item.msgtype)
+                message: Any = _STORE.deserialize_cdr(raw, item.msgtype)
                 yield images.to_frame(message, sequence, topic)
             except images.UnsupportedImage as error:
                 yield Unreadable(topic, sequence, str(error))
@@ -221,6 +256,13 @@ class BagFrames:
                 reason = f"The message cannot be deserialised: {_reason(error)}."
                 yield Unreadable(topic, sequence, reason)
             sequence += 1
+
+
+def info_topic(bag: Bag, image: str) -> Connection | None:
+    """The CameraInfo that goes with an image topic: the one beside it, or the only one."""
+    found = [item for item in bag.connections if item.msgtype == INFO_TYPE]
+    near = [item for item in found if item.topic == beside(image)]
+    return near[0] if near else found[0] if len(found) == 1 else None
 
 
 def image_topic(bag: Bag, topic: str | None) -> Connection:

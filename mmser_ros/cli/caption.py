@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from mmser_ros.cli import cameras
 from mmser_ros.cli.failure import OK, UNREADABLE, USAGE, Failure
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take a second look always (default), where the first is uncertain, or never",
     )
     add_model_arguments(parser)
+    cameras.add_arguments(parser)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         captioner = load_captioner(args)
         stack.callback(captioner.close)
         captioner.warm_up()
+        camera = cameras.Cameras(args, source) if captioner.config.image.ground else None
         sinks: list[Sink] = []
         if args.out or copy is None:
             from mmser_ros.cli.records import Lines
@@ -113,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         if copy is not None:
             sinks.append(stack.enter_context(copy).add)
         begin = time.perf_counter()
-        tally = _caption(captioner, source, args.refine, sinks)
+        tally = _caption(captioner, source, camera, args.refine, sinks)
         spent = time.perf_counter() - begin
     for sentence in source.troubles:
         print(f"mmser: {sentence}", file=sys.stderr)
@@ -124,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"mmser: {tally}, {spent:.1f} s.", file=sys.stderr)
+    if camera is not None and tally.captioned:
+        print(f"mmser: the camera is {camera.words}.", file=sys.stderr)
     whole = tally.captioned and not tally.unreadable and not source.troubles
     return OK if whole else UNREADABLE
 
@@ -151,7 +156,13 @@ class _Tally:
         return f"{said}, {self.unreadable} unreadable" if self.unreadable else said
 
 
-def _caption(captioner: Captioner, source: Source, refine: str, sinks: list[Sink]) -> _Tally:
+def _caption(
+    captioner: Captioner,
+    source: Source,
+    camera: cameras.Cameras | None,
+    refine: str,
+    sinks: list[Sink],
+) -> _Tally:
     from tqdm import tqdm
 
     from mmser_ros.cli.frames import Unreadable
@@ -169,7 +180,7 @@ def _caption(captioner: Captioner, source: Source, refine: str, sinks: list[Sink
                     what = f"frame {item.sequence} of {item.source}"
                     tqdm.write(f"mmser: {what} is unreadable: {item.reason}", file=sys.stderr)
                 continue
-            glance = captioner.glance(item)
+            glance = captioner.glance(camera.applied(item) if camera else item)
             twice = refine == "always" or (
                 refine == "uncertain" and captioner.worth_refining(glance)
             )

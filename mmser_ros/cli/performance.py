@@ -134,11 +134,16 @@ def _node(recording: Recording, folder: Path, model: str, engine: str) -> Iterat
     compressed = recording.kind.endswith("CompressedImage")
     topic = "image/compressed" if compressed else "image"
     command = [sys.executable, "-m", "mmser_ros.node.captioner_node", "--ros-args"]
-    for setting in (
+    settings = [
         f"model:='{model}'",
         f"engine:={engine}",
         f"image_transport:={'compressed' if compressed else 'raw'}",
-    ):
+    ]
+    if recording.mounting is not None:
+        # Said here and not over /tf_static, whose message type the wheels from PyPI lack.
+        height, pitch = recording.mounting.mounted, recording.mounting.pitch
+        settings += [f"camera_height:={height:.3f}", f"camera_pitch:={pitch:.4f}"]
+    for setting in settings:
         command += ["-p", setting]
     command += ["-r", f"{topic}:={recording.topic}"]
     log = folder / "node.log"

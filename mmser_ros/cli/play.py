@@ -1,7 +1,8 @@
 """Play the images of a bag on their topic, as a camera would; `ros2 bag` is not needed.
 
-BAG is a rosbag2 folder, an .mcap or a .db3 file. The images are stamped with the time at which
-they are published, so that what listens takes them for live ones, unless --stamps recorded.
+BAG is a rosbag2 folder, an .mcap or a .db3 file. Its CameraInfo and /tf_static, which tell the
+camera's lens and mounting, are played too. Images are stamped with the time at which they are
+published, so that what listens takes them for live ones, unless --stamps recorded.
 """
 
 from __future__ import annotations
@@ -14,9 +15,16 @@ import struct
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmser_ros.cli.failure import OK, UNREADABLE, USAGE, Failure
 from mmser_ros.node.transport import for_large_images
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection
+
+    from mmser_ros.cli.bags import Bag
+    from mmser_ros.node.camera import Camera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play; 1 if nobody listened or there was nothing to play."""
-    from mmser_ros.cli.bags import Bag, image_topic, is_bag
+    from mmser_ros.cli.bags import TF_STATIC, Bag, image_topic, info_topic, is_bag
 
     if not args.rate > 0:
         raise Failure(f"--rate is {args.rate}; it must be more than 0.", USAGE)
@@ -52,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(f"{args.bag} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
     bag = Bag(args.bag)
     topic = image_topic(bag, args.topic)
+    info = info_topic(bag, topic.topic)
+    static = next((item for item in bag.connections if item.topic == TF_STATIC), None)
+    topics = [topic.topic] if info is None else [topic.topic, info.topic]
+    others = {item.topic: item.msgtype for item in (info, static) if item is not None}
     os.environ.update(for_large_images())
     try:
         from mmser_ros.node.camera import Camera
@@ -60,26 +72,17 @@ def run(args: argparse.Namespace) -> int:
             f"Playing needs ROS 2, and {error.name} is missing. Source a ROS installation, or "
             "install mmser_ros by pip, which brings ROS along."
         ) from error
-    with contextlib.closing(bag), Camera(topic.topic, topic.msgtype) as camera:
+    with contextlib.closing(bag), Camera(topic.topic, topic.msgtype, others) as camera:
         if args.wait and not camera.wait(args.wait):
             raise Failure(f"Nobody subscribed to {topic.topic} within {args.wait:g} s.")
+        for missing in camera.missing:
+            print(f"mmser: {missing} is not played; its message type is missing.", file=sys.stderr)
+        if static is not None:
+            for _, _, raw in bag.messages([TF_STATIC]):
+                camera.publish(raw, topic=TF_STATIC)
         played = 0
         while True:
-            begin = time.monotonic()
-            first: int | None = None
-            for number, (_, received, raw) in enumerate(bag.messages([topic.topic])):
-                if number == args.frames:
-                    break
-                first = received if first is None else first
-                due = begin + (received - first) / 1e9 / args.rate
-                time.sleep(max(0.0, due - time.monotonic()))
-                recorded = _recorded(raw)
-                stamp = time.time_ns() if args.stamps == "now" else None
-                if args.json:
-                    told = {"frame": number, "stamp_ns": stamp or recorded}
-                    print(json.dumps({**told, "recorded_ns": recorded}), flush=True)
-                camera.publish(raw, stamp)
-                played += 1
+            played += _once(bag, camera, topic, topics, args)
             if not args.loop or not played:
                 break
         camera.drain(2.0)
@@ -87,7 +90,37 @@ def run(args: argparse.Namespace) -> int:
     return OK if played else UNREADABLE
 
 
+def _once(
+    bag: Bag, camera: Camera, images: Connection, topics: list[str], args: argparse.Namespace
+) -> int:
+    """Play the bag from begin to end; how many images that were."""
+    begin = time.monotonic()
+    first: int | None = None
+    number = 0
+    stamps: dict[int, int] = {}
+    for item, received, raw in bag.messages(topics):
+        is_image = item == images
+        if is_image and number == args.frames:
+            break
+        first = received if first is None else first
+        due = begin + (received - first) / 1e9 / args.rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        recorded = _recorded(raw)
+        stamp: int | None = None
+        if args.stamps == "now":
+            # An image and its CameraInfo have one stamp, as recorded so played.
+            stamps = {recorded: stamps.get(recorded) or time.time_ns()}
+            stamp = stamps[recorded]
+        if is_image:
+            if args.json:
+                told = {"frame": number, "stamp_ns": stamp or recorded}
+                print(json.dumps({**told, "recorded_ns": recorded}), flush=True)
+            number += 1
+        camera.publish(raw, stamp, item.topic)
+    return number
+
+
 def _recorded(raw: bytes) -> int:
-    """The stamp at the beginning of every serialised image (its header comes first)."""
+    """The stamp at the beginning of a serialised image or CameraInfo (its header comes first)."""
     seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import cv2
 from mmser_ros.cli.failure import Failure
 from mmser_ros.cli.sample import TRUTH
 from mmser_ros.folders import places
+from mmser_ros.node.mounting import BadCamera, Knowledge, Mounting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Recording:
     moments: tuple[Moment, ...]
     truths: Mapping[int, Truth]
     """By stamp; empty where nothing is known."""
+    mounting: Mounting | None = None
+    """Where the camera is on its robot, if the bag tells."""
 
     @classmethod
     def load(
@@ -60,6 +64,9 @@ class Recording:
             raise Failure(f"{folder} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
         opened = Bag(folder)
         source = BagFrames(opened, topic)
+        knowledge = Knowledge()
+        source.feed(knowledge)
+        mounting: Mounting | None = None
         moments: list[Moment] = []
         first: int | None = None
         for item in source.frames():
@@ -67,7 +74,10 @@ class Recording:
                 break
             if not isinstance(item, Frame):
                 continue
-            first = source.received if first is None else first
+            if first is None:
+                first = source.received
+                with contextlib.suppress(BadCamera):
+                    mounting = knowledge.mounting(item.frame_id)
             if seconds is not None and source.received - first > seconds * 1e9:
                 break
             done, jpeg = cv2.imencode(".jpg", item.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
@@ -77,7 +87,14 @@ class Recording:
         if not moments:
             raise Failure(f"{folder} has no frame that can be read on {source.connection.topic}.")
         connection = source.connection
-        return cls(folder, connection.topic, connection.msgtype, tuple(moments), _truths(folder))
+        return cls(
+            folder,
+            connection.topic,
+            connection.msgtype,
+            tuple(moments),
+            _truths(folder),
+            mounting,
+        )
 
 
 def _sample() -> Path:

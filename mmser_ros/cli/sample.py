@@ -2,9 +2,10 @@
 
 A robot drives straight on in several scenes of the synthetic world's test split, one after the
 other, its camera on.
-The bag (rosbag2, MCAP) holds /camera/image_raw/compressed (JPEG, 640x480) and
-/camera/camera_info; truth.jsonl has for each stamp the caption that would be right, and what is
-visible but too small to be asked for. The same arguments make the same images.
+The bag (rosbag2, MCAP) holds /camera/image_raw/compressed (JPEG, 640x480), /camera/camera_info
+and /tf_static, which tell the camera's lens and mounting. truth.jsonl has for each stamp the
+caption that would be right, and what is visible but too small to be asked for. The same
+arguments make the same images.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _shots(args: argparse.Namespace) -> Iterator[Shot]:
     """The frames of all parts, their stamps in one row."""
     from mmser_ros.cli.drive_bag import BEGIN_NS, HEIGHT, WIDTH
     from mmser_ros.world.dataset import frame
-    from mmser_ros.world.drive import Drive, film
+    from mmser_ros.world.drive import Drive, film, thinned
     from mmser_ros.world.render import Renderer
 
     count = round(args.seconds * args.fps / len(args.scenes))
@@ -96,11 +97,20 @@ def _shots(args: argparse.Namespace) -> Iterator[Shot]:
     begin = BEGIN_NS
     for number in args.scenes:
         _, _, _, scene, camera = frame(renderer, SEED, "test", number)
-        cameras = tuple(_ahead(camera, PACE * tick / args.fps) for tick in range(count))
+        mounted = _mounted(camera)
+        cameras = tuple(_ahead(mounted, PACE * tick / args.fps) for tick in range(count))
+        drive = thinned(Drive(scene, cameras, args.fps, number), renderer)
         # Without the lens' faults, which differ from frame to frame as no camera's do.
-        for shot in film(Drive(scene, cameras, args.fps, number), renderer, lens=False):
+        for shot in film(drive, renderer, lens=False):
             yield dataclasses.replace(shot, stamp_ns=begin + shot.stamp_ns)
         begin += round(count * 1e9 / args.fps)
+
+
+def _mounted(camera: Camera) -> Camera:
+    """The robot's one camera, where and in the direction in which another one was placed."""
+    return dataclasses.replace(
+        camera, hfov=math.radians(78), z=0.65, pitch=-0.2, roll=0.01, yaw=0.0, k1=-0.08
+    )
 
 
 def _ahead(camera: Camera, metres: float) -> Camera:

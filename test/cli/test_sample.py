@@ -13,9 +13,11 @@ from rosbags.typesys import Stores, get_typestore
 
 from mmser_ros.cli import main
 from mmser_ros.node.images import to_frame
+from mmser_ros.node.mounting import Knowledge
 from mmser_ros.world.grammar import caption, parse
 
 IMAGE, INFO = "/camera/image_raw/compressed", "/camera/camera_info"
+STATIC = "/tf_static"
 
 
 def read(bag: Path) -> dict[str, list[tuple[int, Any, Any]]]:
@@ -32,7 +34,7 @@ def read(bag: Path) -> dict[str, list[tuple[int, Any, Any]]]:
 def check(bag: Path) -> int:
     """Hold a sample to what its makers promise; the number of frames."""
     topics = read(bag)
-    assert set(topics) == {IMAGE, INFO}
+    assert set(topics) == {IMAGE, INFO, STATIC}
     truth = [json.loads(line) for line in (bag / "truth.jsonl").read_text().splitlines()]
     frames = [to_frame(message) for _, message, _ in topics[IMAGE]]
     assert {frame.rgb.shape for frame in frames} == {(480, 640, 3)}
@@ -47,10 +49,20 @@ def check(bag: Path) -> int:
     for (_, info, _), stamp in zip(topics[INFO], stamps, strict=True):
         assert info.header.stamp.sec * 1_000_000_000 + info.header.stamp.nanosec == stamp
         assert (info.width, info.height) == (640, 480)
-        assert info.k[0] == info.k[4] > 300 and (info.k[2], info.k[5]) == (320, 240)
-    for messages in topics.values():
+        assert info.k[0] == info.k[4] > 300 and (info.k[2], info.k[5]) == (319.5, 239.5)
+        assert info.distortion_model == "plumb_bob" and info.d[0] < 0
+    for topic, messages in topics.items():
         (offered,) = messages[0][2].ext.offered_qos_profiles
-        assert offered.reliability.name == "BEST_EFFORT"
+        assert offered.reliability.name == ("RELIABLE" if topic == STATIC else "BEST_EFFORT")
+    assert topics[STATIC][0][2].ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
+    ((_, mounted, _),) = topics[STATIC]
+    knowledge = Knowledge()
+    knowledge.transforms.add(mounted)
+    knowledge.info(topics[INFO][0][1])
+    camera = knowledge.applied(frames[0]).camera
+    assert camera is not None, knowledge.words
+    assert (camera.mounted, camera.pitch, camera.roll) == pytest.approx((0.65, -0.2, 0.01))
+    assert camera.distortion[0] == -0.08
     return len(frames)
 
 
