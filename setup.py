@@ -78,6 +78,7 @@ TEST = [
     "ninja",
     "pytest>=8.0",
     "ruff>=0.9",
+    "scikit-image>=0.22",
     "setuptools>=77",
 ]
 

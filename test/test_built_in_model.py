@@ -101,9 +101,36 @@ def test_photographs_are_not_trusted(nano: Captioner, real_frames: list[Path]) -
         assert not nano.refine(glance).trusted
 
 
-def test_noise_and_darkness_are_not_trusted(nano: Captioner) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
-    for rgb in (noise, np.zeros_like(noise), np.full_like(noise, 255)):
-        glance = nano.glance(Frame(rgb))
-        assert glance.caption.familiarity < 0.02
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+def test_photographs_of_other_things_are_not_familiar(nano: Captioner, name: str) -> None:
+    data = pytest.importorskip("skimage.data", reason="the photographs are scikit-image's")
+    assert refused(nano, getattr(data, name)())
+
+
+def test_noise_darkness_and_a_covered_lens_are_not_familiar(nano: Captioner) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    covered = (12 + 2 * rng.standard_normal(noise.shape)).clip(0, 255).astype(np.uint8)
+    for rgb in (noise, np.zeros_like(noise), np.full_like(noise, 255), covered):
+        assert refused(nano, rgb)
+
+
+def test_frames_spoilt_by_their_camera_are_not_familiar(nano: Captioner, pictures) -> None:
+    for rgb in pictures[:5]:
+        bright = (rgb * 4.0 + 120).clip(0, 255).astype(np.uint8)
+        dark = (rgb * 0.04).astype(np.uint8)
+        blurred = cv2.GaussianBlur(rgb, (0, 0), 0.06 * rgb.shape[1])
+        assert refused(nano, bright) and refused(nano, dark)
+        glance = nano.glance(Frame(np.asarray(blurred, np.uint8)))
         assert not glance.caption.trusted and not nano.refine(glance).trusted
+
+
+def test_few_frames_of_its_own_world_are_strange(nano: Captioner, pictures) -> None:
+    strange = [nano.glance(Frame(rgb)).caption.familiarity < 0.02 for rgb in pictures[:SCENES]]
+    assert sum(strange) <= 0.06 * SCENES
+
+
+def refused(nano: Captioner, rgb: np.ndarray) -> bool:
+    glance = nano.glance(Frame(rgb))
+    looks = (glance.caption, nano.refine(glance))
+    return glance.caption.familiarity < 0.02 and not any(look.trusted for look in looks)
