@@ -106,3 +106,26 @@ def test_model_of_another_image_is_refused_with_a_sentence() -> None:
     assert ground.of_frame(half, IMAGE) is LEVEL
     blind = dataclasses.replace(IMAGE, ground=False)
     assert ground.of_frame(frame, blind) is None
+
+
+class Seen(Exception):
+    """Carries what a captioner would have its engine see."""
+
+
+def test_captioner_shows_its_engine_the_ground_of_the_frames_camera() -> None:
+    from tiny_model import tiny_config
+
+    from mmser_ros.captioner import Captioner
+
+    class Engine:
+        def encode(self, pixels: np.ndarray) -> None:
+            raise Seen(pixels)
+
+    config = dataclasses.replace(tiny_config(), image=IMAGE)
+    captioner = Captioner(config, None, Engine())  # type: ignore[arg-type]
+    for camera in (LEVEL, None):
+        with pytest.raises(Seen) as seen:
+            captioner.glance(Frame(np.zeros((480, 640, 3), np.uint8), camera=camera))
+        (pixels,) = seen.value.args
+        floor = ground.glance_map(camera, IMAGE).transpose(2, 0, 1)
+        assert pixels.shape == (1, 6, 48, 64) and np.array_equal(pixels[0, 3:], floor)
