@@ -574,3 +574,25 @@ def test_without_tf_messages_the_mounting_is_asked_for(bench: Callable[..., Benc
     bench.caption()
     assert bench.captioner.cameras == [None]
     assert "set camera_height and camera_pitch" in bench.node._camera.words
+
+
+@pytest.mark.parametrize("topic", [qos.TF_STATIC, qos.TF])
+def test_mounting_is_read_from_tf(bench: Callable[..., Bench], topic: qos.Topic) -> None:
+    messages = pytest.importorskip("tf2_msgs.msg", reason="needs tf2_msgs of a ROS installation")
+    from geometry_msgs.msg import Quaternion, TransformStamped
+
+    raised = TransformStamped(child_frame_id="eye")  # optical: z ahead
+    raised.header.frame_id = "base_footprint"
+    raised.transform.translation.z = 0.7
+    raised.transform.rotation = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
+    bench = bench(camera_hfov=1.2)
+    bench.ready()
+    profile = topic.quality.profile()
+    publisher = bench.probe.node.create_publisher(messages.TFMessage, topic.name, profile)
+    if topic is qos.TF:  # listened to only after fixed transforms were waited for
+        bench.caption()
+        assert publisher.get_subscription_count() == 0
+    bench.probe.until(lambda: bench.caption() and publisher.get_subscription_count() > 0)
+    publisher.publish(messages.TFMessage(transforms=[raised]))
+    bench.probe.until(lambda: bench.caption() and bench.captioner.cameras[-1])
+    assert bench.captioner.cameras[-1].mounted == 0.7
