@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Features:
-    """Levels of pictures, (n, ..., m, N, d), as bfloat16.
+    """Levels of pictures, (n, ..., m, N, d), kept as bfloat16.
 
     On a GPU they lie in its memory, for a CPU in a memory map.
     """
@@ -31,27 +31,16 @@ class Features:
         self._values = values if device.type == "cpu" else _tensor(values).to(device)
 
     def last(self, rows: NDArray[np.int64]) -> Tensor:
-        """Last level of whole frames, (B, N, d)."""
+        """Last level of whole frames, (B, N, d) in single precision."""
         if isinstance(self._values, Tensor):
-            return self._values[torch.as_tensor(rows, device=self._values.device), -1]
-        return _tensor(np.stack([self._values[r, -1] for r in rows]))
+            return self._values[torch.as_tensor(rows, device=self._values.device), -1].float()
+        return _tensor(np.stack([self._values[r, -1] for r in rows])).float()
 
     def all(self, rows: NDArray[np.int64]) -> Tensor:
-        """All levels, (B, ..., m, N, d)."""
+        """All levels, (B, ..., m, N, d) in single precision."""
         if isinstance(self._values, Tensor):
-            return self._values[torch.as_tensor(rows, device=self._values.device)]
-        return _tensor(np.stack([self._values[r] for r in rows]))
-
-
-def pooled(path: Path) -> NDArray[np.float64]:
-    """What an engine pools of whole frames: each level's mean and deviation, (n, 2 m d)."""
-    values = np.load(path, mmap_mode="r")
-    rows = []
-    for frame in values:
-        levels = _tensor(np.array(frame)).float()  # (m, N, d)
-        both = torch.cat([levels.mean(1), levels.std(1, correction=0)], -1)
-        rows.append(both.flatten().numpy())
-    return np.stack(rows).astype(np.float64)
+            return self._values[torch.as_tensor(rows, device=self._values.device)].float()
+        return _tensor(np.stack([self._values[r] for r in rows])).float()
 
 
 def _tensor(bits: np.ndarray) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples
-from mmser_ros.train.drafts import perturb, settled, stammer
+from mmser_ros.train.drafts import Confusions, perturb, settled, stammer
 from mmser_ros.train.recipe import Plan
 from mmser_ros.world import grammar
 
@@ -21,7 +21,11 @@ Lesson = tuple[list[int], list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Lessons about frames that the model has captioned itself."""
+    """Lessons about frames that the model has captioned itself.
+
+    No draft is of another frame: drafts that are all wrong teach the second look to leave
+    drafts unread.
+    """
 
     plan: Plan
     tokenizer: Tokenizer
@@ -30,6 +34,8 @@ class Lessons:
     frames: Examples
     own: dict[int, list[int]]
     """The glance's own captions, by frame."""
+    confusions: Confusions
+    """What rules take for what."""
 
     def first(self, row: int, kind: float, rng: np.random.Generator) -> Lesson:
         """A draft of the kind that a number in 0..1 falls on, and the true caption."""
@@ -37,14 +43,12 @@ class Lessons:
         if kind < plan.own:
             return self.own[row], truth
         if kind < plan.own + plan.rules:
-            return self._ids(perturb(self.frames.facts[row], int(rng.integers(4)), rng)), truth
-        if kind < plan.own + plan.rules + plan.foreign:
-            return list(self.frames.captions[int(rng.integers(len(self.frames)))]), truth
+            return self._ids(self._wrong(row, rng))[: self.limit], truth
         return [], truth
 
     def again(self, row: int, kind: float, rng: np.random.Generator) -> Lesson:
-        """The same, but what the glance said of scene and path stands, unless the draft is of
-        another frame or blank; and some drafts say things twice.
+        """The same, but what the glance said of scene and path stands, unless the draft is blank;
+        and some drafts say things twice.
         """
         plan, own, truth = self.plan, self.own[row], self.frames.facts[row]
         said = grammar.parse(self.tokenizer.decode(own))
@@ -52,12 +56,14 @@ class Lessons:
             return self.first(row, kind, rng)
         draft = said
         if kind >= plan.own:
-            wrong = perturb(truth, int(rng.integers(4)), rng)
-            draft = dataclasses.replace(said, items=wrong.items)
+            draft = dataclasses.replace(said, items=self._wrong(row, rng).items)
         if rng.random() < STAMMERED:
             draft = stammer(draft, rng)
         ids = own if draft is said else self._ids(draft)[: self.limit]
         return ids, self._ids(settled(truth, said))
+
+    def _wrong(self, row: int, rng: np.random.Generator) -> grammar.Facts:
+        return perturb(self.frames.facts[row], int(rng.integers(4)), rng, self.confusions)
 
     def _ids(self, facts: grammar.Facts) -> list[int]:
         return list(self.tokenizer.encode(grammar.caption(facts)))

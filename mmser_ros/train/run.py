@@ -7,6 +7,7 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -15,10 +16,10 @@ from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.runtime.export import export
 from mmser_ros.tokens import Tokenizer
-from mmser_ros.train import calibrate, features, seeing, stages
+from mmser_ros.train import calibrate, closer, features, plot, refining, seeing, stages
 from mmser_ros.train.data import Examples, open_examples
 from mmser_ros.train.recipe import STAGES, Recipe
-from mmser_ros.train.trainer import Trainer
+from mmser_ros.train.trainer import WATCHED, Trainer
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,19 @@ def run(
     seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
     unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
     stages.glance(trainer, frames, seen, held, unseen)
+    kept = np.arange(trainer.first_unseen(len(frames)), len(frames))
+    few = np.arange(min(WATCHED, len(held)))
+    taken = closer.confusions(trainer, frames, seen)
+    for stage in ("refine", "again"):
+        looks = closer.take(trainer, frames, seen, kept, work / f"closer-{stage}-train.npy")
+        watched = closer.take(trainer, held, unseen, few, work / f"closer-{stage}-validation.npy")
+        right = [tuple(d) == held.captions[r] for r, d in zip(few, watched.drafts, strict=True)]
+        log.info("glance: %.1f %% of validation captions exact", 100 * np.mean(right))
+        watch = refining.watch_drafts(trainer, held, unseen, watched)
+        refining.refine(trainer, stage, frames, seen, looks, taken, watch)
+    if accelerator.is_main_process:
+        log.info("its course is drawn in %s", plot.draw(work))
+        ship(trainer, tokenizer, frames, held, out)
 
 
 def ship(

@@ -20,6 +20,8 @@ IGNORED = -100
 """Target of positions that are not learnt."""
 
 Ids = Sequence[int]
+Written = tuple[list[int], list[float]]
+"""Token ids of a caption that the model wrote, and the probability of each."""
 
 
 def prompt_ids(prompt: PromptConfig, draft: Ids | None) -> list[int]:
@@ -59,21 +61,22 @@ def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor
 
 
 @torch.no_grad()
-def generate(decoder: Decoder, prefix: Tensor, prompt: PromptConfig) -> list[list[int]]:
+def generate(decoder: Decoder, prefix: Tensor, prompt: PromptConfig) -> list[Written]:
     """Greedy coarse captions of a batch, without their end tokens: the glance's own words."""
     batch = prefix.shape[0]
     start = torch.tensor(prompt.coarse, device=prefix.device).expand(batch, -1)
     x = torch.cat([prefix, decoder.embed(start).to(prefix.dtype)], 1)
     keys_values: list[tuple[Tensor, Tensor]] = []
-    captions: list[list[int]] = [[] for _ in range(batch)]
+    captions: list[Written] = [([], []) for _ in range(batch)]
     running = np.ones(batch, bool)
     for _ in range(prompt.limit):
         x, keys_values = decoder.step(x, keys_values)
-        best = decoder.head(x[:, -1]).argmax(-1)
-        for row, token in enumerate(best.tolist()):
+        chances, best = decoder.head(x[:, -1]).float().softmax(-1).max(-1)
+        for row, (token, chance) in enumerate(zip(best.tolist(), chances.tolist(), strict=True)):
             running[row] &= token != prompt.end
             if running[row]:
-                captions[row].append(token)
+                captions[row][0].append(token)
+                captions[row][1].append(chance)
         if not running.any():
             break
         x = decoder.embed(best)[:, None].to(prefix.dtype)

@@ -91,8 +91,19 @@ def test_rejected_slots_of_the_cache_are_never_seen(model: MmSer) -> None:
 def test_batched_generation_equals_one_frame_at_a_time(model: MmSer) -> None:
     prefix = torch.randn(3, 6, 16)
     together = generate(model.decoder, prefix, model.config.prompt)
-    for row, caption in enumerate(together):
-        assert generate(model.decoder, prefix[row : row + 1], model.config.prompt) == [caption]
+    for row, (ids, chances) in enumerate(together):
+        alone = generate(model.decoder, prefix[row : row + 1], model.config.prompt)
+        assert alone[0][0] == ids and alone[0][1] == pytest.approx(chances, abs=1e-5)
+        assert len(chances) == len(ids) and all(0 < chance <= 1 for chance in chances)
+
+
+def test_dropout_is_for_training_alone(model: MmSer) -> None:
+    x = torch.randn(1, 5, 16)
+    plain = model.decoder(x)
+    for block in model.decoder.blocks:
+        block.dropout = 0.5
+    assert torch.equal(model.decoder(x), plain)
+    assert not torch.allclose(model.decoder.train()(x), plain)
 
 
 def test_padding_of_a_draft_changes_nothing(model: MmSer) -> None:

@@ -7,7 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmser_ros.train.drafts import KINDS, _change, perturb, random_facts, settled, stammer
+from mmser_ros.train.drafts import (
+    ANYTHING,
+    CHANGES,
+    Confusions,
+    _change,
+    perturb,
+    random_facts,
+    settled,
+    stammer,
+)
 from mmser_ros.world import grammar
 from mmser_ros.world.grammar import Facts, Item, Path
 
@@ -16,8 +25,10 @@ FACTS = Facts(
     "white",
     "tiled",
     (
-        Item("chair", "red", "close", "ahead"),
-        Item("door", "brown", "far", "right", "open"),
+        Item("chair", "red", "close", "ahead", count=2),
+        Item("ball", "blue", "close", "left", relation="on", other="table"),
+        Item("glass door", "", "far", "right", "open"),
+        Item("stairs up", "", "far", "ahead"),
     ),
     Path("blocked", "chair", "left"),
 )
@@ -27,20 +38,33 @@ def test_no_change_is_the_true_caption() -> None:
     assert perturb(FACTS, 0, np.random.default_rng(0)) == FACTS
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHANGES)
 def test_each_kind_makes_a_caption_wrong_and_keeps_its_grammar(kind: str) -> None:
     rng = np.random.default_rng(3)
-    for _ in range(50):
+    for _ in range(80):
         wrong = grammar.caption(_change(FACTS, kind, rng))
         assert wrong != grammar.caption(FACTS)
         assert grammar.parse(wrong).unparsed == ()
 
 
-def test_only_doors_are_open_or_closed() -> None:
+def test_kinds_keep_to_the_attributes_that_they_have() -> None:
     rng = np.random.default_rng(1)
     for _ in range(300):
         for item in perturb(FACTS, 3, rng).items:
-            assert bool(item.state) == (item.cls == grammar.DOOR)
+            assert bool(item.state) == (item.cls in grammar.DOORS)
+            assert bool(item.colour) == grammar.has_colour(item.cls)
+            assert item.count == 1 or grammar.is_counted(item.cls)
+
+
+def test_things_are_taken_for_what_the_encoder_takes_them_for() -> None:
+    size = len(grammar.KINDS)
+    seen = np.eye(size) * 100
+    seen[grammar.KINDS.index("chair"), grammar.KINDS.index("sofa")] = 9
+    rng = np.random.default_rng(0)
+    found = [Confusions(seen).other("chair", rng) for _ in range(300)]
+    assert 0.7 < found.count("sofa") / 300 < 0.9 and "chair" not in found
+    assert len({Confusions(seen).other("ball", rng) for _ in range(300)}) > 15  # never mistaken
+    assert len({ANYTHING.other("chair", rng) for _ in range(300)}) > 15
 
 
 def test_scene_and_path_state_stand_as_they_were_said() -> None:
@@ -59,7 +83,7 @@ def test_what_blocks_the_path_is_judged_anew_if_its_state_is_right() -> None:
 def test_a_stammer_says_nothing_new() -> None:
     rng = np.random.default_rng(4)
     longer = {len(stammer(FACTS, rng).items) for _ in range(50)}
-    assert longer == {3, 4, 5, 6}
+    assert longer == {5, 6, 7, 8}
     assert set(stammer(FACTS, rng).items) == set(FACTS.items)
     bare = dataclasses.replace(FACTS, items=())
     assert stammer(bare, rng) == bare

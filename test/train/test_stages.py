@@ -1,9 +1,11 @@
-"""What the second look is given to learn from."""
+"""The stages in miniature: a tiny model on frames that were never rendered."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,103 +13,150 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
 
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
+from mmser_ros.model.config import DecoderConfig, ImageConfig, SerConfig, VisionConfig
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.tokens import build_word_level
-from mmser_ros.train.lessons import Lessons
-from mmser_ros.train.recipe import find_recipe, load_recipe
-from mmser_ros.train.stages import Trainer
+from mmser_ros.train import closer, features, progress, refining, seeing, stages
+from mmser_ros.train.data import Examples
+from mmser_ros.train.drafts import random_facts
+from mmser_ros.train.recipe import Recipe, find_recipe, load_recipe
+from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
+from mmser_ros.world.camera import sample_camera
+from mmser_ros.world.dataset import Shards
 
 TOKENIZER = build_word_level(grammar.words())
-TRUTH = (
-    "a room with blue walls and a wooden floor . a red chair close ahead . "
-    "the path is blocked by a chair , left free ."
-)
-SAID = (
-    "a corridor with blue walls and a wooden floor . a red box close left . "
-    "a brown table far right . the path is clear ."
-)
-KEPT = (
-    "a corridor with blue walls and a wooden floor . a red chair close ahead . the path is clear ."
-)
-"""The truth, with scene and path state as they were said."""
-OTHER = "a warehouse with white walls and a tiled floor . the path cannot be seen ."
-LESSONS = 400
+FRAMES, STEPS = 20, 4
 
 
-@dataclasses.dataclass
-class Frames:
-    """Two rendered frames, as far as drafts need them."""
-
-    facts: list[grammar.Facts]
-    captions: list[tuple[int, ...]]
-
-    def __len__(self) -> int:
-        return len(self.facts)
+def shards(folder: Path) -> Shards:
+    """Noise, with facts and object ids as rendered frames have them."""
+    rng = np.random.default_rng(0)
+    (folder / "train-0000").mkdir(parents=True)
+    np.save(
+        folder / "train-0000" / "images.npy",
+        rng.integers(0, 255, (FRAMES, 96, 144, 3), dtype=np.uint8),
+    )
+    ids = rng.integers(1, 13, (FRAMES, 3, 4), dtype=np.uint8).repeat(8, 1).repeat(9, 2)
+    np.save(folder / "train-0000" / "ids.npy", ids)
+    lines = []
+    for number in range(FRAMES):
+        facts = random_facts(rng)
+        items = [dataclasses.replace(item, idents=(10 + n,)) for n, item in enumerate(facts.items)]
+        record = dataclasses.asdict(dataclasses.replace(facts, items=tuple(items)))
+        camera = dataclasses.asdict(sample_camera(rng, 144, 96))
+        lines.append(json.dumps({**record, "camera": camera, "frame": number}))
+    (folder / "train-0000" / "facts.jsonl").write_text("\n".join(lines) + "\n")
+    return Shards(folder, "train")
 
 
 @pytest.fixture(scope="module")
-def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Examples:
+    return Examples(shards(tmp_path_factory.mktemp("shards")), TOKENIZER, tiny().model.image)
+
+
+def tiny() -> Recipe:
+    """The built-in recipe in thumbnail size."""
     recipe = load_recipe(find_recipe("nano"), TOKENIZER.vocabulary)
-    plan = dataclasses.replace(recipe.plan, own=0.6, rules=0.2, foreign=0.1)
-    return Trainer(
-        MmSer(recipe.model),
-        TOKENIZER,
-        dataclasses.replace(recipe, plan=plan),
-        tmp_path_factory.mktemp("work"),
-        Accelerator(cpu=True),
+    model = dataclasses.replace(
+        recipe.model,
+        image=ImageConfig(32, 48, 3, 2, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), ground=True),
+        vision=VisionConfig("conv", (4, 4, 8), (1, 1), 16, 16, 2, 2, 32, (1, 2)),
+        decoder=DecoderConfig(TOKENIZER.vocabulary, 16, 1, 2, 32, 200),
+        ser=SerConfig(16, 1, 2, 32, 88),
     )
+    quick = progress.Schedule(STEPS, 1e-2, warmup=1, every=2)
+    plan = dataclasses.replace(
+        recipe.plan, batch=3, wholes=2, windows=2, coarse=0.3,
+        reading=quick, vision=quick, glance=quick, refine=quick, again=quick,
+    )  # fmt: skip
+    return dataclasses.replace(recipe, model=model, plan=plan)
 
 
-def lessons(trainer: Trainer, again: bool, kind: float, said: str = SAID) -> set[tuple[str, str]]:
-    """All that is given for one kind of draft."""
-    texts = [TRUTH, OTHER]
-    frames: Any = Frames(
-        [grammar.parse(text) for text in texts], [TOKENIZER.encode(text) for text in texts]
-    )
-    rng = np.random.default_rng(0)
-    own = {0: list(TOKENIZER.encode(said))}
-    limit = trainer.model.config.prompt.limit
-    all_of_them = Lessons(trainer.plan, TOKENIZER, limit, frames, own)
-    give = all_of_them.again if again else all_of_them.first
-    given = [give(0, kind, rng) for _ in range(LESSONS)]
-    return {(TOKENIZER.decode(draft), TOKENIZER.decode(caption)) for draft, caption in given}
+def trainer(folder: Path) -> Trainer:
+    torch.manual_seed(0)
+    return Trainer(MmSer(tiny().model), TOKENIZER, tiny(), folder, Accelerator(cpu=True))
 
 
-def test_the_first_round_asks_for_the_truth(trainer: Trainer) -> None:
-    assert lessons(trainer, False, 0.1) == {(SAID, TRUTH)}
-    assert lessons(trainer, False, 0.95) == {("", TRUTH)}
-    assert lessons(trainer, False, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
-    by_rules = lessons(trainer, False, 0.7)
-    assert {caption for _, caption in by_rules} == {TRUTH}
-    paths = {grammar.parse(draft).path.state for draft, _ in by_rules}
-    assert len(paths) > 1
+def every_stage(one: Trainer, frames: Examples) -> None:
+    """All stages, on the same frames for training and validation."""
+    work = one.folder
+    stages.reading(one)
+    seeing.vision(one, frames, frames)
+    seen = features.of_frames(one.model, frames, work / "features.npy", one.accelerator)
+    stages.glance(one, frames, seen, frames, seen)
+    kept = np.arange(one.first_unseen(len(frames)), len(frames))
+    taken = closer.confusions(one, frames, seen)
+    for stage in ("refine", "again"):
+        looks = closer.take(one, frames, seen, kept, work / f"closer-{stage}.npy")
+        watch = refining.watch_drafts(one, frames, seen, looks)
+        refining.refine(one, stage, frames, seen, looks, taken, watch)
 
 
-def test_the_second_round_lets_scene_and_path_state_stand(trainer: Trainer) -> None:
-    own = lessons(trainer, True, 0.1)
-    assert {caption for _, caption in own} == {KEPT}
-    drafts = {draft for draft, _ in own}
-    assert SAID in drafts and len(drafts) > 5  # some of them stammer
-    assert all(set(grammar.parse(d).items) == set(grammar.parse(SAID).items) for d in drafts)
-    by_rules = lessons(trainer, True, 0.7)
-    assert {caption for _, caption in by_rules} == {KEPT}
-    found = [grammar.parse(draft) for draft, _ in by_rules]
-    assert {(facts.scene, facts.path.state) for facts in found} == {("corridor", "clear")}
-    assert len({facts.items for facts in found}) > 20
+@pytest.fixture(scope="module")
+def whole(frames: Examples, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    done = trainer(tmp_path_factory.mktemp("whole"))
+    every_stage(done, frames)
+    return done
 
 
-def test_drafts_that_say_nothing_of_the_frame_are_mended(trainer: Trainer) -> None:
-    assert lessons(trainer, True, 0.95) == {("", TRUTH)}
-    assert lessons(trainer, True, 0.85) == {(TRUTH, TRUTH), (OTHER, TRUTH)}
-    lost = "a red box close left . a red box close left ."
-    assert lessons(trainer, True, 0.1, lost) == {(lost, TRUTH)}
+class Killed(Exception):
+    """Instead of a kill."""
 
 
-def test_a_long_stammer_is_cut_where_captions_end(trainer: Trainer) -> None:
-    item = "an open brown door midway right . "
-    said = SAID.replace("the path", 5 * item + "the path")
-    limit = trainer.model.config.prompt.limit
-    longest = max(len(draft.split()) for draft, _ in lessons(trainer, True, 0.1, said))
-    assert longest == limit
+def killed_at(stage: str, step: int) -> Callable[..., None]:
+    """Trainer.run, but for one step of one stage."""
+    run = Trainer.run
+
+    def until(self, name, parts, made, *more):
+        def perhaps(k: int) -> progress.Losses:
+            if (name, k) == (stage, step):
+                raise Killed
+            return made(k)
+
+        run(self, name, parts, perhaps, *more)
+
+    return until
+
+
+@pytest.mark.parametrize("stage", ["vision", "glance", "again"])
+def test_a_run_killed_in_any_stage_ends_where_an_undisturbed_one_does(
+    stage: str,
+    whole: Trainer,
+    frames: Examples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        killing.setattr(Trainer, "run", killed_at(stage, 3))
+        every_stage(trainer(tmp_path), frames)
+    again = trainer(tmp_path)
+    every_stage(again, frames)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name]), name
+
+
+def test_the_encoder_stays_what_the_vision_stage_has_made_it(whole: Trainer) -> None:
+    kept = load_file(whole.folder / "vision.safetensors")
+    for name, tensor in whole.model.vision.state_dict().items():
+        assert torch.equal(tensor, kept[f"module.vision.{name}"]), name
+
+
+def test_closer_looks_go_with_their_drafts(whole: Trainer, frames: Examples) -> None:
+    seen = features.Features(whole.folder / "features.npy", frames.device)
+    rows = np.arange(5)
+    looks = closer.take(whole, frames, seen, rows, whole.folder / "few.npy")
+    assert looks.places.shape == (5, 2, 4)
+    levels = looks.details.all(np.array([3]))
+    assert levels.shape == (1, 2, 2, 6, 16)
+    pixels = frames.crop_pixels([3], looks.places[3:4].numpy())
+    assert torch.allclose(levels[0].float(), whole.model.vision(pixels), atol=0.05)
+    assert looks.drafts == closer.take(whole, frames, seen, rows, whole.folder / "few.npy").drafts
+
+
+def test_unseen_frames_are_kept_from_vision(whole: Trainer, frames: Examples) -> None:
+    first = whole.first_unseen(len(frames))
+    rows = {int(r) for k in range(50) for r in whole.chosen("vision", k, 4, first)}
+    assert rows == set(range(first)) and 0 < first < len(frames)
