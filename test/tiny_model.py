@@ -39,7 +39,9 @@ def tiny_config(words: str = WORDS) -> ModelConfig:
         ser=SerConfig(32, 1, 2, 48, LIMIT),
         prompt=PromptConfig((2,), (3,), (4,), end=END, pad=0, limit=LIMIT),
         calibration=CalibrationConfig(
-            coarse=((-60.0, 0.1), (0.0, 0.9)), refined=((-60.0, 0.2), (0.0, 0.95)), refine_below=0.6
+            coarse=((-60.0, 0.1), (0.0, 0.9)),
+            refined=((-60.0, 0.2), (0.0, 0.95)),
+            refine_below=0.73,
         ),
         names={
             "objects": ("chair", "box", "person"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed (extra: train)")
 
+from mmser_ros.captioner import Captioner
 from mmser_ros.metrics.calibration import calibration_error, reliability
-from mmser_ros.model.config import CalibrationConfig
-from mmser_ros.train.calibrate import chances, familiarity, refine_below, worth
+from mmser_ros.model.config import CalibrationConfig, check
+from mmser_ros.train.calibrate import chances, familiarity, measure, refine_below, worth
 from mmser_ros.trust import Familiarity, confidence, worth_refining
 from mmser_ros.world.grammar import caption, parse
 
@@ -102,3 +108,30 @@ def test_two_kinds_of_frames_are_both_familiar() -> None:
     for known in (0.0, 1.0):
         rows = frames(500, known).astype(np.float32)
         assert np.mean([familiar.of_frame(row) < 0.02 for row in rows]) < 0.05
+
+
+class Frames(SimpleNamespace):
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def random_frames(count: int, seed: int) -> Any:
+    """What ``measure`` asks of Examples."""
+    pictures = np.random.default_rng(seed).integers(0, 256, (count, 64, 96, 3), np.uint8)
+    truth = parse("a room with white walls and a tiled floor . the path is clear .")
+    return Frames(
+        shards=SimpleNamespace(image=lambda index: pictures[index]),
+        told=[None] * count,
+        captions=[(5, 6)] * count,
+        facts=[truth] * count,
+    )
+
+
+def test_a_captioner_is_measured_and_can_be_shipped(tiny_model: Path) -> None:
+    captioner = Captioner.load(tiny_model, engine="onnx")
+    frames, held = (random_frames(count, seed=count) for count in (150, 90))
+    calibration, statistics = measure(captioner, frames, held)
+    check(dataclasses.replace(captioner.config, calibration=calibration), tiny_model)
+    assert calibration.coarse[-1][1] < 0.05, "no caption was right"
+    width = len(captioner.config.vision.taps) * captioner.config.vision.width
+    assert Familiarity.of({name: t.numpy() for name, t in statistics.items()}, width) is not None
