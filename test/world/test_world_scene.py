@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mmser_ros.world.camera import sample_camera
-from mmser_ros.world.footprints import overlap, seen_from, within
+from mmser_ros.world.footprints import contains, overlap, seen_from, within
 from mmser_ros.world.grammar import CLASSES, COLOURS, DOORS, FEATURES, SCENES
 from mmser_ros.world.graphs import SPLITS, Graph, sample_graph, split_of
-from mmser_ros.world.objects import LINEAR, build, colours_of
+from mmser_ros.world.objects import LINEAR, SMALL_HEIGHT, build, colours_of
 from mmser_ros.world.placing import APART, NEXT
 from mmser_ros.world.primitives import meshes
 from mmser_ros.world.relations import NEIGHBOURS
@@ -77,8 +77,8 @@ def test_small_things_stand_on_others() -> None:
         stacked += [(thing, standing[thing.on]) for thing in scene.things if thing.on]
     assert len(stacked) > 3
     for thing, under in stacked:
-        assert thing.height > under.height - 0.4
-        assert overlap(thing.footprint, under.footprint)
+        assert 0.05 < thing.height <= under.height + SMALL_HEIGHT
+        assert contains(under.footprint, np.array([[thing.x, thing.y]])).all()
 
 
 def test_every_scene_type_and_class_occurs() -> None:
