@@ -1,0 +1,268 @@
+"""A work folder of `mmser train` opened again, for benchmarks that go on from its stages.
+
+Second looks are taken at many frames at once here, as the captioner takes them one by one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmser_ros import salience
+from mmser_ros.files import replacing
+from mmser_ros.model.decoder import Decoder
+from mmser_ros.model.mmser import MmSer, sharpened
+from mmser_ros.tokens import build_word_level
+from mmser_ros.train import features, seeing, stages
+from mmser_ros.train.data import Examples, open_examples
+from mmser_ros.train.features import Features, encoded, levels_shape
+from mmser_ros.train.recipe import load_recipe
+from mmser_ros.train.sequences import Written, prompt_ids
+from mmser_ros.train.trainer import Trainer
+from mmser_ros.world import grammar
+
+Rows = NDArray[np.int64]
+Places = NDArray[np.float32]
+BATCH = 100
+"""Frames that are looked at together."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A run that is trained as far as the glance, and its frames."""
+
+    trainer: Trainer
+    frames: Examples
+    held: Examples
+    seen: Features
+    """Of ``frames``: what the frozen encoder sees."""
+    unseen: Features
+    """Of ``held``."""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """A caption's words."""
+        return self.trainer.tokenizer.decode(ids)
+
+
+class Level:
+    """Features as a variant sees them: all levels, or the last one in the place of each."""
+
+    def __init__(self, features: Features, every: bool) -> None:
+        self.features, self.every = features, every
+
+    def last(self, rows: Rows) -> Tensor:
+        """(B, N, d)"""
+        return self.features.last(rows)
+
+    def all(self, rows: Rows) -> Tensor:
+        """(B, m, N, d)"""
+        levels = self.features.all(rows)
+        return levels if self.every else levels[:, -1:].expand_as(levels)
+
+
+class NoDetails:
+    """Features of no crops at all."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self.shape, self.device = shape, device
+
+    def all(self, rows: Rows) -> Tensor:
+        """(B, 0, m, N, d)"""
+        return torch.zeros(len(rows), 0, *self.shape, device=self.device)
+
+
+def open_desk(work: Path, cpu: bool = False) -> Desk:
+    """Load frames, encoder and glance; what was not trained yet is trained as in ``mmser train``.
+
+    Raises SystemExit with a sentence where there is no such folder.
+    """
+    if not (work / "recipe.json").is_file():
+        raise SystemExit(f"{work} is no work folder of `mmser train --work`.")
+    tokenizer = build_word_level(grammar.words())
+    recipe = load_recipe(work / "recipe.json", tokenizer.vocabulary)
+    accelerator = Accelerator(mixed_precision="bf16", cpu=cpu)
+    torch.manual_seed(recipe.seed)
+    model = MmSer(recipe.model)
+    trainer = Trainer(model, tokenizer, recipe, work, accelerator)
+    stages.reading(trainer)
+    frames, held = (
+        open_examples(
+            work / "shards", split, tokenizer, model.config.image, accelerator.device, most
+        )
+        for split, most in (("train", recipe.frames), ("validation", recipe.validation))
+    )
+    seeing.vision(trainer, frames, held)
+    seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
+    unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
+    stages.glance(trainer, frames, seen, held, unseen)
+    return Desk(trainer, frames, held, seen, unseen)
+
+
+def chosen(
+    trainer: Trainer, seen: Features | Level, rows: Rows, drafts: Sequence[Written]
+) -> Places:
+    """Where the captioner would look closer, given drafts of these frames: (n, K, 4)."""
+    with torch.no_grad():
+        things = trainer.look.eval()(seen.last(rows).float()).softmax(-1).cpu().numpy()
+    config = trainer.model.config
+    return np.stack(
+        [
+            salience.places(shown, *trainer.tokenizer.words(*draft), config)
+            for shown, draft in zip(things, drafts, strict=True)
+        ]
+    )
+
+
+def details(trainer: Trainer, frames: Examples, rows: Rows, places: Places) -> Tensor:
+    """What the encoder sees in crops (n, K, 4) of frames: (n, K, m, N, d)."""
+    count, crops = places.shape[:2]
+    if not crops:
+        return torch.zeros(count, 0, *levels_shape(trainer.model), device=trainer.device)
+    bits = encoded(trainer.model.eval(), frames.crop_pixels(rows, places), trainer.accelerator)
+    levels = torch.from_numpy(bits).view(torch.bfloat16).unflatten(0, (count, crops))
+    return levels.to(trainer.device)
+
+
+def keep_details(
+    trainer: Trainer, frames: Examples, rows: Rows, places: Places, path: Path
+) -> Features:
+    """The same of many frames, kept on disk; read from there if they were computed before."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shape = (*places.shape[:2], *levels_shape(trainer.model))
+        with replacing(path) as partial:
+            out = np.lib.format.open_memmap(partial, "w+", np.int16, shape)
+            for begin in range(0, len(rows), BATCH):
+                some = slice(begin, begin + BATCH)
+                found = details(trainer, frames, rows[some], places[some])
+                out[some] = found.view(torch.int16).cpu().numpy()
+            out.flush()
+            del out
+    return Features(path, frames.device)
+
+
+Write = Callable[[Decoder, Tensor, Tensor], list[Written]]
+"""As the function ``write`` does."""
+
+
+def greedy(trainer: Trainer) -> Write:
+    """Greedy captions, as long as the model's may be."""
+    prompt = trainer.model.config.prompt
+    return functools.partial(write, end=prompt.end, limit=prompt.limit)
+
+
+@torch.no_grad()
+def glances(trainer: Trainer, seen: Features, rows: Rows) -> list[Written]:
+    """Coarse captions of frames."""
+    model = trainer.model.eval()
+    start = torch.tensor(model.config.prompt.coarse, device=trainer.device)
+    found: list[Written] = []
+    for begin in range(0, len(rows), BATCH):
+        some = rows[begin : begin + BATCH]
+        with trainer.accelerator.autocast():
+            prefix = model.connector(seen.last(some))
+            before = start.expand(len(some), -1)
+            found += greedy(trainer)(model.decoder, prefix, before)
+    return found
+
+
+def second_looks(
+    trainer: Trainer,
+    frames: Examples,
+    seen: Features | Level,
+    rows: Rows,
+    drafts: Sequence[Written],
+    places: Places | None = None,
+    read: bool = True,
+) -> list[Written]:
+    """Refined captions of frames, given their drafts.
+
+    Crops lie at ``places`` (n, K, 4), or where the drafts are in doubt. A draft that is not
+    ``read`` only tells where these are.
+    """
+    found: list[Written] = []
+    for begin in range(0, len(rows), BATCH):
+        at = slice(begin, begin + BATCH)
+        where = chosen(trainer, seen, rows[at], drafts[at]) if places is None else places[at]
+        near = details(trainer, frames, rows[at], where)
+        said = [ids if read else [] for ids, _ in drafts[at]]
+        levels = seen.all(rows[at])
+        found += refined(trainer, levels, near, where, said, greedy(trainer))
+    return found
+
+
+@torch.no_grad()
+def refined(
+    trainer: Trainer,
+    levels: Tensor,
+    near: Tensor,
+    places: Places,
+    drafts: Sequence[Sequence[int]],
+    write: Write,
+) -> list[Written]:
+    """Second looks: levels (n, m, N, d), details (n, K, m, N, d) at places, a draft each.
+
+    ``write`` as the function of that name; drafts of one length are written together.
+    """
+    model, device = trainer.model.eval(), trainer.device
+    alike: dict[int, list[int]] = defaultdict(list)
+    for number, draft in enumerate(drafts):
+        alike[len(draft)].append(number)
+    found: dict[int, Written] = {}
+    for some in alike.values():
+        ids = torch.tensor([list(drafts[n]) for n in some], dtype=torch.long, device=device)
+        before = [prompt_ids(model.config.prompt, drafts[n]) for n in some]
+        boxes = torch.from_numpy(places[some]).to(device)
+        with trainer.accelerator.autocast():
+            said = model.decoder.embed(ids)
+            prefix = sharpened(model, levels[some], near[some], boxes, said)
+            captions = write(model.decoder, prefix, torch.tensor(before, device=device))
+        found.update(zip(some, captions, strict=True))
+    return [found[number] for number in range(len(drafts))]
+
+
+@torch.no_grad()
+def write(
+    decoder: Decoder,
+    prefix: Tensor,
+    before: Tensor,
+    *,
+    end: int,
+    limit: int,
+    chance: torch.Generator | None = None,
+) -> list[Written]:
+    """Captions of a batch: visual tokens (B, N, D), then the text ``before`` (B, T) them.
+
+    Greedy, or drawn by ``chance`` from what the decoder thinks likely.
+    """
+    x = torch.cat([prefix, decoder.embed(before).to(prefix.dtype)], 1)
+    captions: list[Written] = [([], []) for _ in range(len(x))]
+    running = [True] * len(x)
+    past: list[tuple[Tensor, Tensor]] = []
+    for _ in range(limit):
+        x, past = decoder.step(x, past)
+        chances = decoder.head(x[:, -1]).float().softmax(-1)
+        best = chances.argmax(-1, keepdim=True)
+        if chance is not None:
+            best = chances.multinomial(1, generator=chance)
+        likely = chances.gather(1, best)
+        for row, (token, share) in enumerate(
+            zip(best[:, 0].tolist(), likely[:, 0].tolist(), strict=True)
+        ):
+            running[row] &= token != end
+            if running[row]:
+                captions[row][0].append(token)
+                captions[row][1].append(share)
+        if not any(running):
+            break
+        x = decoder.embed(best).to(prefix.dtype)
+    return captions

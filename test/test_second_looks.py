@@ -1,0 +1,102 @@
+"""What benchmarks build on a work folder: captions of many frames at once, tables of rows."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from contextlib import nullcontext
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the benchmarks are made with torch")
+pytest.importorskip("accelerate", reason="the benchmarks are made with accelerate")
+
+from tiny_model import END, LIMIT, tiny_config
+
+from mmser_ros.model.mmser import MmSer
+from mmser_ros.train.sequences import generate
+from mmser_ros.world.grammar import caption, parse
+
+
+@pytest.fixture(scope="module")
+def benchmark(repository):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(repository / "benchmarks"))
+        yield importlib.import_module
+
+
+@pytest.fixture(scope="module")
+def model() -> MmSer:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        made = MmSer(tiny_config()).eval()
+        made.decoder.embedding.weight.data.normal_(std=0.6)
+        made.decoder.position.weight.data.normal_()
+    return made
+
+
+def test_greedy_captions_are_those_of_the_glance(benchmark, model: MmSer) -> None:
+    desk: ModuleType = benchmark("desk")
+    config = model.config
+    prefix = torch.randn(3, config.visual_tokens, config.decoder.width)
+    before = torch.tensor(config.prompt.coarse).expand(3, -1)
+    found = desk.write(model.decoder, prefix, before, end=END, limit=LIMIT)
+    wanted = generate(model.decoder, prefix, config.prompt)
+    assert [ids for ids, _ in found] == [ids for ids, _ in wanted]
+
+
+def test_drawn_captions_differ_and_can_be_drawn_again(benchmark, model: MmSer) -> None:
+    desk = benchmark("desk")
+    config = model.config
+    prefix = torch.randn(1, config.visual_tokens, config.decoder.width).expand(8, -1, -1)
+    before = torch.tensor(config.prompt.coarse).expand(8, -1)
+
+    def drawn(seed: int) -> list[list[int]]:
+        chance = torch.Generator().manual_seed(seed)
+        some = desk.write(model.decoder, prefix, before, end=END, limit=LIMIT, chance=chance)
+        return [ids for ids, _ in some]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert len({tuple(ids) for ids in drawn(1)}) > 1
+
+
+def test_frames_looked_at_together_are_captioned_as_by_themselves(benchmark, model: MmSer) -> None:
+    desk = benchmark("desk")
+    config = model.config
+    accelerator = SimpleNamespace(autocast=nullcontext)
+    trainer = SimpleNamespace(model=model, device=torch.device("cpu"), accelerator=accelerator)
+    taps, width = len(config.vision.taps), config.vision.width
+    levels = torch.randn(4, taps, config.visual_tokens, width)
+    near = torch.randn(4, 2, taps, config.visual_tokens, width)
+    places = np.tile(np.array([0, 0, 0.5, 0.5], np.float32), (4, 2, 1))
+    drafts = [[5, 6], [7], [6, 8], []]
+    write = functools.partial(desk.write, end=END, limit=LIMIT)
+    together = desk.refined(trainer, levels, near, places, drafts, write)
+    for n, draft in enumerate(drafts):
+        only = slice(n, n + 1)
+        alone = desk.refined(trainer, levels[only], near[only], places[only], [draft], write)
+        assert alone[0][0] == together[n][0]
+
+
+def test_seeds_are_summed_up(benchmark) -> None:
+    ablation = benchmark("ablation")
+    rows = [
+        {"row": name, "seed": seed, **dict.fromkeys(ablation.TOLD, value)}
+        for name, seed, value in (("both", 0, 0.5), ("both", 1, 0.7), ("glance", 0, 0.4))
+    ]
+    found = ablation.summary(rows)
+    assert list(found) == ["glance", "both"]
+    assert found["both"]["seeds"] == 2
+    assert found["both"]["fact_f1"] == {"mean": 0.6, "spread": pytest.approx(0.1)}
+
+
+def test_a_reward_is_the_share_of_right_facts(benchmark) -> None:
+    reward = benchmark("self_critical").reward
+    truth = parse(
+        "a room with white walls and a tiled floor . a red chair close ahead . the path is clear ."
+    )
+    assert reward(caption(truth), truth) == 1
+    assert 0 < reward(caption(truth).replace("red", "blue"), truth) < 1
+    assert reward("", truth) == 0
