@@ -99,10 +99,10 @@ def from_record(record: dict[str, Any]) -> Facts:
     """The facts of a line of ``facts.jsonl``."""
 
     def items(rows: list[dict[str, Any]]) -> tuple[Item, ...]:
-        return tuple(
-            Item(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-            for row in rows
-        )
+        listed: list[dict[str, Any]] = [
+            {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows
+        ]
+        return tuple(Item(**row) for row in listed)
 
     return Facts(
         scene=record["scene"],

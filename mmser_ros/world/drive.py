@@ -108,7 +108,7 @@ def plan(
 def thinned(drive: Drive, renderer: Renderer) -> Drive:
     """The same drive with things taken away until no frame names more than a caption can."""
     scene = drive.scene
-    fixed = {part.ident for part in (*scene.doors, *scene.features)}
+    fixed = {door.ident for door in scene.doors} | {part.ident for part in scene.features}
     while True:
         shown = []
         for camera in drive.cameras[::3]:
@@ -220,8 +220,8 @@ def _without(scene: Scene, ident: int) -> Scene:
 
 def _solids(scene: Scene) -> list[Polygon]:
     shut = [door.opening if door.state == "closed" else door.leaf for door in scene.doors]
-    standing = (*scene.things, *scene.features)
-    return [*scene.building.walls, *shut, *(solid.footprint for solid in standing)]
+    standing = [thing.footprint for thing in scene.things]
+    return [*scene.building.walls, *shut, *standing, *(part.footprint for part in scene.features)]
 
 
 def _way(scene: Scene) -> Polygon:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,9 +88,7 @@ def related(seen: Sequence[Seen]) -> list[Item]:
     rather beside it as the camera sees them. Things that have alike ones have no relation: they
     are counted.
     """
-    twins = defaultdict(int)
-    for item, _ in seen:
-        twins[item.said] += 1
+    twins = Counter(item.said for item, _ in seen)
     told = []
     for item, solid in seen:
         if item.cls in CLASSES and twins[item.said] == 1:
