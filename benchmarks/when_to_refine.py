@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,19 +30,18 @@ from tqdm import tqdm
 from mmser_ros.captioner import Captioner
 from mmser_ros.cli.scenes import held_out
 from mmser_ros.metrics.scores import tallies, value
+from mmser_ros.train.calibrate import KEPT, worth
 from mmser_ros.trust import evidence
 from mmser_ros.types import Caption, Frame
 
 SHOWN = ("fact_f1", "exact_match", "chair_i")
-KEPT = 0.95
 Floats = NDArray[np.float64]
 
 
 def lowest_clause(said: Caption) -> float:
     """Logarithm of the least product of word probabilities between two full stops."""
     ends = [number for number, word in enumerate(said.words, 1) if word == "."]
-    starts = [0, *ends[:-1]]
-    clauses = [said.word_probabilities[a:b] for a, b in zip(starts, ends, strict=True)]
+    clauses = [said.word_probabilities[a:b] for a, b in pairwise([0, *ends])]
     return min(map(evidence, clauses), default=0.0)
 
 
@@ -56,8 +56,6 @@ class Mixture:
             for rows in (before, after)
         )
         self._keys, self._begin, self._change = keys, coarse.sum(0), refined - coarse
-        right = [keys.index("due right"), keys.index("said right")]
-        self.gain: Floats = self._change[:, right].sum(1) - self._change[:, keys.index("said")]
 
     def course(self, name: str, order: NDArray[np.int64]) -> Floats:
         """A score with the first 0, 1, ..., n frames of an order refined: (n + 1,)."""
@@ -123,7 +121,10 @@ def main() -> None:
         "lowest word": [min(said.word_probabilities, default=1.0) for said in coarse],
         "lowest clause": [lowest_clause(said) for said in coarse],
         "random": np.random.default_rng(0).random(len(coarse)).tolist(),
-        "hindsight": (-mixture.gain).tolist(),
+        "hindsight": [
+            worth(before.text, truth) - worth(after.text, truth)
+            for before, after, truth in zip(coarse, refined, truths, strict=True)
+        ],
     }
     orders = {name: np.argsort(score, kind="stable") for name, score in scores.items()}
     curves = {
@@ -141,7 +142,7 @@ def main() -> None:
         }
         for score, courses in curves.items()
     }
-    print(f"facts F1, %, of a share refined{'':4}" + "".join(f"{10 * k:>7} %" for k in range(11)))
+    print(f"{'facts F1, %, of a share refined':32}" + "".join(f"{10 * k:>7} %" for k in range(11)))
     for score, courses in found.items():
         cells = "".join(f"{100 * f1:9.2f}" for f1 in courses["fact_f1"])
         print(f"{score:14}{100 * courses['needed']:6.1f} % keep {100 * KEPT:.0f} %{cells}")
