@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 
 TRUTH = "truth.jsonl"
 SEED = 1
-SCENES = (317, 1698, 380, 248)
-"""Of the test split: the first of each kind with a clear way and two things or more at the start
-which an earlier training of the built-in model described rightly, looked at in five places.
-"""
+SCENES = (45, 46, 8, 48)
+"""Of the test split: one of each kind with a clear way and two things or more at the start, chosen
+by eye among the first four such ones, before any model had seen them."""
 PACE = 0.3
 """Metres a second, as a robot goes indoors."""
 
