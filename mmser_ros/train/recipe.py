@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ class Plan:
     """Weight of patch labels on the sharpened visual tokens."""
     dropout: float
     """Of what the decoder's blocks add, while it learns captions of frames."""
+
+    def drafted(self, stage: str) -> int:
+        """Drafts that a refinement stage learns from; it needs no more closer looks than that."""
+        return math.ceil(self.of(stage).steps * self.batch * (1 - self.coarse))
 
     def of(self, stage: str) -> Schedule:
         """The schedule of one stage."""

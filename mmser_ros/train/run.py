@@ -46,10 +46,11 @@ def run(
     seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
     unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
     stages.glance(trainer, frames, seen, held, unseen)
-    kept = np.arange(trainer.first_unseen(len(frames)), len(frames))
+    first = trainer.first_unseen(len(frames))
     few = np.arange(min(WATCHED, len(held)))
     taken = closer.confusions(trainer, frames, seen)
     for stage in ("refine", "again"):
+        kept = np.arange(first, min(len(frames), first + recipe.plan.drafted(stage)))
         looks = closer.take(trainer, frames, seen, kept, work / f"closer-{stage}-train.npy")
         watched = closer.take(trainer, held, unseen, few, work / f"closer-{stage}-validation.npy")
         right = [tuple(d) == held.captions[r] for r, d in zip(few, watched.drafts, strict=True)]
