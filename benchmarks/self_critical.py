@@ -89,7 +89,9 @@ class Lesson:
         alike = self.alike[int(self.rng.choice(len(self.alike), p=self.shares))]
         some = self.rng.permutation(alike)[: trainer.plan.batch]
         rows, drafts = looks.rows[some], [looks.drafts[n] for n in some]
-        ids = torch.tensor(drafts, dtype=torch.long, device=trainer.device).view(len(some), len(drafts[0]))
+        ids = torch.tensor(drafts, dtype=torch.long, device=trainer.device).view(
+            len(some), len(drafts[0])
+        )
         before = torch.tensor([prompt_ids(prompt, d) for d in drafts], device=trainer.device)
         places = looks.places[torch.from_numpy(some).to(trainer.device)]
         with trainer.accelerator.autocast():

@@ -86,7 +86,8 @@ def choose(
 ) -> list[tuple[Frame, Facts]]:
     """The first frames that show something new, then the first others, ``count`` in all."""
     known: set[str] = set()
-    fresh, others = [], []
+    fresh: list[tuple[Frame, Facts]] = []
+    others: list[tuple[Frame, Facts]] = []
     for number, (frame, truth) in enumerate(frames):
         new = features(truth) - known
         known |= new
