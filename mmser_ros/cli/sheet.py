@@ -2,7 +2,7 @@
 
 Frames are taken in the order of the split, those first that show something new: a kind of thing,
 a number, a relation. Things that the caption names have a box, those that are too small to be
-named a thin grey one. Looking at such a sheet is the quickest check of a change in `world/`.
+named a thin violet one. Looking at such a sheet is the quickest check of a change in `world/`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LINES = 4
 """Of text below a frame."""
 LINE = 15
 """Pixels between lines."""
-INK, PAPER, FAINT = (20, 20, 20), (250, 250, 248), (150, 150, 150)
+INK, PAPER, FAINT = (20, 20, 20), (250, 250, 248), (230, 90, 230)
 BOXES = ((230, 60, 50), (50, 160, 60), (50, 100, 230), (200, 120, 0), (160, 60, 200))
 
 

@@ -40,8 +40,10 @@ def sections(scores: Mapping[str, Any], results: Results) -> str:
         "What the second look gains": _gains(scores),
         "Facts by kind": _kinds(scores),
         "How far it can be trusted": _trust(scores),
+        "Frames of other worlds": _strange(results.of("familiarity")),
         "Without a known camera": _unknown(scores, results.of("camera_unknown")),
         "What each part of the second look gives": _ablation(results.of("ablation")),
+        "When it is worth looking twice": _worth(results.of("when_to_refine")),
         "Foils cannot be told without looking": _probe(results.of("blind_probe")),
         "Self-critical training": _self_critical(results.of("self_critical")),
         "Speed": _speed(results.of("latency"), results.of("decoder_calls")),
@@ -68,8 +70,8 @@ def _bars(scores: Mapping[str, Any]) -> str:
     rows = [
         (
             f"`{bar['name']}`",
-            percent(bar["value"]),
-            f"at {bar['at']} {100 * bar['bar']:.1f}",
+            "unknown" if bar["value"] is None else f"{100 * bar['value']:.2f}",
+            f"at {bar['at']} {100 * bar['bar']:.2f}",
             "yes" if bar["met"] else "**no**",
         )
         for bar in scores["bars"]
@@ -120,6 +122,29 @@ def _trust(scores: Mapping[str, Any]) -> str:
     misled = (percent(scores[look]["trusted_false_clear"]) for look in ("coarse", "refined"))
     rows.append(("blocked path called clear by a trusted caption", *misled))
     return table(("", "coarse", "refined"), rows)
+
+
+def _strange(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/familiarity.py --save")
+    rows = [
+        (name, str(one["frames"]), percent(one["flagged"]), percent(one["auroc"]),
+         str(one["trusted"]))
+        for name, one in found["kinds"].items()
+    ]  # fmt: skip
+    heads = ("", "frames", "too strange, %", "AUROC, %", "frames with a trusted caption")
+    return table(heads, rows)
+
+
+def _worth(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/when_to_refine.py --save")
+    own, by = found["uncertain"], found["by"]["confidence"]["fact_f1"]
+    return (
+        f"Of {found['frames']} frames the captioner itself finds {percent(own['share'])} % worth "
+        f"a second look. Looking twice at these alone, facts (F1) are {percent(own['fact_f1'])}; "
+        f"at none {percent(by[0])}, at all {percent(by[-1])}."
+    )
 
 
 def _unknown(scores: Mapping[str, Any], unknown: Mapping[str, Any] | None) -> str:

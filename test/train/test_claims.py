@@ -56,10 +56,17 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
         {"steps": 300, "before": looked, "after": looked, "gains": gains},
     )
     keep(tmp_path, "camera_unknown", {"weights_hash": WEIGHTS, "refined": LOOK})
+    kind = {"frames": 64, "flagged": 0.9, "auroc": 0.99, "trusted": 2}
+    keep(tmp_path, "familiarity", {"weights": WEIGHTS, "kinds": {"photographs": kind}})
+    own = {"share": 0.4, "fact_f1": 0.91}
+    worth = {"frames": 2000, "uncertain": own, "by": {"confidence": {"fact_f1": [0.9, 0.92]}}}
+    keep(tmp_path, "when_to_refine", worth)
     text = sections(SCORES, Results(tmp_path, WEIGHTS))
     assert "| both | 90.0 ± 0.4 | 90.0 ± 0.4 | 90.0 ± 0.4 | 3 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
     assert "300 further steps" in text and "800 steps" in text
+    assert "| photographs | 64 | 90.0 | 99.0 | 2 |" in text
+    assert "40.0 % worth" in text and "at none 90.0, at all 92.0" in text
     assert text.count("does it.") == 1  # the speed
 
 
