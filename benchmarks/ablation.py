@@ -92,11 +92,15 @@ class Table:
         self.desk, self.folder, self.steps = desk, folder, steps
         trainer, total = desk.trainer, len(desk.frames)
         self.glanced = {n: t.clone() for n, t in trainer.model.state_dict().items()}
-        kept = np.arange(trainer.first_unseen(total), total)
-        self.looks = closer.take(trainer, desk.frames, desk.seen, kept, folder / "doubt.npy")
+        first = trainer.first_unseen(total)
+        kept = np.arange(first, min(total, first + steps * trainer.plan.batch))
+        self.looks = closer.take(
+            trainer, desk.frames, desk.seen, kept, folder / f"doubt-{steps}.npy"
+        )
         self.confusions = closer.confusions(trainer, desk.frames, desk.seen)
         self.tried = np.arange(min(tried, len(desk.held)))
         self.truths = [desk.held.facts[row] for row in self.tried]
+        self.settings = {"steps": steps, "frames": len(self.tried)}
         self.coarse = glances(trainer, desk.unseen, self.tried)
 
     def trainer(self, name: str, seed: int) -> Trainer:
@@ -111,7 +115,7 @@ class Table:
         schedule = Schedule(self.steps, peak, warm, every=max(1, self.steps // 4))
         plan = dataclasses.replace(base.plan, refine=schedule)
         recipe = dataclasses.replace(base.recipe, seed=seed, plan=plan)
-        folder = self.folder / f"{name.replace(' ', '-')}-{seed}"
+        folder = self.folder / f"{name.replace(' ', '-')}-{self.steps}-{seed}"
         return Trainer(model, base.tokenizer, recipe, folder, base.accelerator)
 
     def places(self, crops: str, rows: Rows, frames: str) -> Places:
@@ -136,7 +140,7 @@ class Table:
             shape = self.looks.details.all(np.arange(1)).shape[2:]
             near: Any = NoDetails(tuple(shape), trainer.device)
         else:
-            path = self.folder / f"{variant.crops}.npy"
+            path = self.folder / f"{variant.crops}-{self.steps}.npy"
             near = keep_details(trainer, self.desk.frames, rows, places, path)
         where = torch.from_numpy(places).to(trainer.device)
         return CloserLooks(rows, self.looks.drafts, where, near)
@@ -195,7 +199,7 @@ class Table:
     def scores(self, captions: Iterable[Written]) -> dict[str, float]:
         """Of one row and seed."""
         found = score([self.desk.text(ids) for ids, _ in captions], self.truths)
-        return {name: round(value, 5) for name, value in found.items()}
+        return {name: round(value, 5) for name, value in found.items() if name != "n"}
 
 
 def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]:
@@ -204,11 +208,11 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
     rows: list[dict[str, Any]] = []
     if path.is_file():
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in rows if row["steps"] == table.steps]
+        rows = [row for row in rows if row.items() >= table.settings.items()]
     done = {(row["row"], row["seed"]) for row in rows}
 
     def add(name: str, seed: int, captions: list[Written]) -> None:
-        row = {"row": name, "seed": seed, "steps": table.steps, **table.scores(captions)}
+        row = {"row": name, "seed": seed, **table.settings, **table.scores(captions)}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         rows.append(row)
@@ -275,8 +279,7 @@ def main() -> None:
     for name, row in rows.items():
         cells = (f"{100 * row[key]['mean']:.1f} ± {100 * row[key]['spread']:.1f}" for key in TOLD)
         print(f"{name:32}" + "".join(f"{cell:>18}" for cell in cells) + f"{row['seeds']:>8}")
-    figures = {"steps": arguments.steps, "frames": len(table.tried), "rows": rows}
-    publish("ablation", figures, arguments.save)
+    publish("ablation", {**table.settings, "rows": rows}, arguments.save)
 
 
 if __name__ == "__main__":
