@@ -41,17 +41,19 @@ _SLOPE = 1e-4
 def ground_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
     """The channels of every canvas pixel, (height * zoom, width * zoom, 3); read-only.
 
-    Follows the fit of the camera's image into the canvas: aspect kept, centred, padded.
+    Follows the fit of the camera's image into the canvas: aspect kept, centred, padded or cut.
     """
     height, width = image.canvas
     ground = np.zeros((height, width, CHANNELS), np.float32)
     if camera is not None:
         top, left, inner_height, inner_width = fit(camera.height, camera.width, image)
-        v = (np.arange(inner_height) + 0.5) * (camera.height / inner_height) - 0.5
-        u = (np.arange(inner_width) + 0.5) * (camera.width / inner_width) - 0.5
+        rows = np.arange(max(top, 0), min(top + inner_height, height))
+        columns = np.arange(max(left, 0), min(left + inner_width, width))
+        v = (rows - top + 0.5) * (camera.height / inner_height) - 0.5
+        u = (columns - left + 0.5) * (camera.width / inner_width) - 0.5
         steps = _STEPS if any(camera.distortion) else 0
         seen = floor_seen(numbers(camera), u[None, :], v[:, None], steps)
-        inner = ground[top : top + inner_height, left : left + inner_width]
+        inner = ground[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         for channel, values in enumerate(seen):
             inner[:, :, channel] = values
     ground.flags.writeable = False
@@ -88,11 +90,14 @@ def alike(height: int, width: int, other_height: int, other_width: int) -> bool:
 
 
 def fit(height: int, width: int, image: ImageConfig) -> tuple[int, int, int, int]:
-    """Where an image comes to lie in the canvas: top, left, height, width in canvas pixels."""
+    """Where an image comes to lie in the canvas: top, left, height, width in canvas pixels.
+
+    It is centred; where it fills the canvas, what lies beyond begins at a negative top or left.
+    """
     canvas_height, canvas_width = image.canvas
-    scale = min(canvas_height / height, canvas_width / width)
-    inner_height = min(canvas_height, max(1, round(height * scale)))
-    inner_width = min(canvas_width, max(1, round(width * scale)))
+    down, across = canvas_height / height, canvas_width / width
+    scale = max(down, across) if image.fill else min(down, across)
+    inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (canvas_height - inner_height) // 2, (canvas_width - inner_width) // 2
     return top, left, inner_height, inner_width
 

@@ -1,6 +1,7 @@
 """From a frame to what the vision encoder reads. Needs neither torch nor ROS.
 
-A frame is fitted into a **canvas**: its aspect kept, centred, padded with the mean colour.
+A frame is fitted into a **canvas**: its aspect kept, centred, padded with the mean colour, or cut
+where it is to fill the canvas.
 The glance sees the canvas shrunk to one encoder input, the second look sees crops of it.
 Training and inference use these same functions. Pixels are float32, (x / 255 - mean) / std.
 """
@@ -42,6 +43,10 @@ def to_canvas(rgb: Image, image: ImageConfig) -> Image:
     if rgb.shape[:2] == (height, width):
         return rgb
     top, left, inner_height, inner_width = fit(rgb.shape[0], rgb.shape[1], image)
+    if image.fill:
+        inside = rgb[_shown(top, height, inner_height, rgb.shape[0])]
+        inside = inside[:, _shown(left, width, inner_width, rgb.shape[1])]
+        return resize(inside, height, width)
     fitted = resize(rgb, inner_height, inner_width)
     if fitted.shape[:2] == (height, width):
         return fitted
@@ -49,6 +54,14 @@ def to_canvas(rgb: Image, image: ImageConfig) -> Image:
     canvas[:] = padding_colour(image)
     canvas[top : top + inner_height, left : left + inner_width] = fitted
     return canvas
+
+
+def _shown(begin: int, canvas: int, inner: int, whole: int) -> slice:
+    """Which of ``whole`` rows or columns of a frame fill ``canvas`` ones, where all would take
+    ``inner`` ones from ``begin`` on.
+    """
+    first = min(round(-begin * whole / inner), whole - 1)
+    return slice(first, max(first + 1, round((canvas - begin) * whole / inner)))
 
 
 def padding_colour(image: ImageConfig) -> NDArray[np.uint8]:

@@ -55,6 +55,19 @@ def test_map_follows_the_fit_into_the_canvas() -> None:
     assert seen[row, 96, 0] == pytest.approx(1 / 3, abs=0.02)
 
 
+@pytest.mark.parametrize("size", [(960, 480), (640, 720)])
+def test_map_follows_a_frame_that_fills_the_canvas(size: tuple[int, int]) -> None:
+    width, height = size
+    camera = dataclasses.replace(
+        LEVEL, width=width, height=height, cx=width / 2 - 0.5, cy=height / 2 - 0.5
+    )
+    filled = dataclasses.replace(IMAGE, fill=True)
+    seen = ground.ground_map(camera, filled)
+    cut = ground.ground_map(LEVEL, IMAGE)  # its middle is what LEVEL sees
+    assert (seen[..., 2] == 1).all()
+    assert np.abs(seen - cut).max() < 0.02
+
+
 def test_nothing_is_near_above_the_horizon_and_left_is_positive() -> None:
     seen = ground.ground_map(LEVEL, IMAGE)
     assert not seen[:72, :, :2].any() and (seen[73:, :, 0] > 0).all()

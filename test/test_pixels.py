@@ -13,6 +13,7 @@ from mmser_ros.model.config import ImageConfig
 IMAGE = ImageConfig(
     height=24, width=32, zoom=2, crops=2, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5)
 )
+FILLED = dataclasses.replace(IMAGE, fill=True)
 RANDOM = np.random.default_rng(0)
 
 
@@ -68,6 +69,22 @@ def test_every_size_fills_the_canvas(size):
     canvas = pixels.to_canvas(np.full((*size, 3), 77, np.uint8), IMAGE)
     assert canvas.shape == (48, 64, 3) and canvas.dtype == np.uint8
     assert (canvas == 77).all(2).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (2, 3), (481, 641), (36, 64)])
+def test_frames_can_fill_the_canvas(size):
+    canvas = pixels.to_canvas(np.full((*size, 3), 77, np.uint8), FILLED)
+    assert canvas.shape == (48, 64, 3) and (canvas == 77).all()
+
+
+def test_a_frame_that_fills_the_canvas_shows_its_middle():
+    wide = np.zeros((96, 168, 3), np.uint8)
+    wide[:, 20:148] = np.arange(128, dtype=np.uint8)[:, None]
+    canvas = pixels.to_canvas(wide, FILLED)
+    assert np.abs(canvas[0, :, 0] - (np.arange(64) * 2 + 0.5)).max() <= 0.5
+    tall = np.zeros((288, 128, 3), np.uint8)
+    tall[96:192] = 50
+    assert (pixels.to_canvas(tall, FILLED) == 50).all()
 
 
 def test_aspect_is_kept():

@@ -6,6 +6,7 @@ One architecture, two sizes: ``nano`` (built in) and ``base`` (CLIP ViT-L/14-336
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import types
 import typing
@@ -21,7 +22,7 @@ class BadModel(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """How a frame becomes pixels: fitted into a canvas, padded, shrunk for the glance."""
+    """How a frame becomes pixels: fitted into a canvas, shrunk for the glance."""
 
     height: int
     """Pixels of one encoder input."""
@@ -35,6 +36,8 @@ class ImageConfig:
     std: tuple[float, float, float]
     ground: bool = False
     """Whether the encoder also sees three channels of what the camera's mounting tells."""
+    fill: bool = False
+    """Whether a frame of another shape fills the canvas, its edges cut off, or is padded."""
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -299,7 +302,7 @@ def _check_calibration(
     for name in ("coarse", "refined"):
         curve: Knots = getattr(calibration, name)
         where = f"'calibration.{name}'"
-        steps = list(zip(curve, curve[1:], strict=False))
+        steps = list(itertools.pairwise(curve))
         demand(bool(curve), f"{where} is empty; it needs a point (x, y) or more.")
         demand(
             all(a[0] < b[0] and a[1] <= b[1] for a, b in steps),
