@@ -97,7 +97,7 @@ class Table:
         self.looks = closer.take(
             trainer, desk.frames, desk.seen, kept, folder / f"doubt-{steps}.npy"
         )
-        self.confusions = closer.confusions(trainer, desk.frames, desk.seen)
+        self.foils = closer.foils(trainer, desk.frames, desk.seen)
         self.tried = np.arange(min(tried, len(desk.held)))
         self.truths = [desk.held.facts[row] for row in self.tried]
         self.settings = {"steps": steps, "frames": len(self.tried)}
@@ -152,7 +152,7 @@ class Table:
         looks = self.learnt(trainer, variant)
         own = dict(zip(looks.rows.tolist(), looks.drafts, strict=True))
         limit = model.config.prompt.limit
-        lessons = Lessons(plan, trainer.tokenizer, limit, frames, own, self.confusions)
+        lessons = Lessons(plan, trainer.tokenizer, limit, frames, own, self.foils)
 
         def step(k: int) -> Losses:
             rng = trainer.rng("refine", 2, k)

@@ -1,7 +1,7 @@
 """Can foils be told from true captions without looking? Nobody should be able to.
 
 A foil is a true caption with one fact changed by the rules that also make training drafts
-(`train/drafts.py`). If a probe that reads text alone finds the foil in a pair, the rules leave
+(`train/foils.py`). If a probe that reads text alone finds the foil in a pair, the rules leave
 traces in the wording, and a model could mend drafts without seeing anything. Half of the pairs
 found is chance. The probe is a small transformer, trained on pairs of some frames and tried on
 pairs of others; beside it a bag of words and pairs of words, as a check of the probe itself.
@@ -24,7 +24,8 @@ from record import publish
 from torch import Tensor, nn
 
 from mmser_ros.tokens import Tokenizer, build_word_level
-from mmser_ros.train.drafts import CHANGES, perturb
+from mmser_ros.train.drafts import CHANGES
+from mmser_ros.train.foils import Foils, Usual
 from mmser_ros.world import grammar
 from mmser_ros.world.dataset import Shards
 from mmser_ros.world.grammar import Facts
@@ -44,31 +45,15 @@ class Pair:
     kind: str
 
 
-def difference(truth: Facts, foil: Facts) -> str:
-    """Which kind of fact is another one in a foil."""
-    if truth.path != foil.path:
-        return "path" if truth.path.state != foil.path.state else "free"
-    if len(truth.items) != len(foil.items):
-        return "insert" if len(foil.items) > len(truth.items) else "drop"
-    for mine, theirs in zip(foil.items, truth.items, strict=True):
-        for kind, name in (("class", "cls"), ("relation", "other")):
-            if getattr(mine, name) != getattr(theirs, name):
-                return kind
-        for kind in ("colour", "band", "side", "state", "count", "relation"):
-            if getattr(mine, kind) != getattr(theirs, kind):
-                return kind
-    raise ValueError("The foil is the truth.")
-
-
 def pairs(truths: Sequence[Facts], tokenizer: Tokenizer, rng: np.random.Generator) -> list[Pair]:
-    """A foil for every truth."""
+    """A foil for every truth that has one."""
+    foils = Foils(Usual(map(grammar.caption, truths)))
     found = []
     for truth in truths:
-        foil = truth
-        while grammar.caption(foil) == grammar.caption(truth):
-            foil = perturb(truth, 1, rng)
-        ids = (tokenizer.encode(grammar.caption(facts)) for facts in (truth, foil))
-        found.append(Pair(*ids, difference(truth, foil)))
+        foil, kind = foils.changed(truth, rng)
+        if kind:
+            ids = (tokenizer.encode(grammar.caption(facts)) for facts in (truth, foil))
+            found.append(Pair(*ids, kind))
     return found
 
 

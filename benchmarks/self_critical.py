@@ -44,12 +44,12 @@ def finish(desk: Desk) -> CloserLooks:
     """Load the second look, as the run left it; closer looks at the frames kept for it."""
     trainer, total = desk.trainer, len(desk.frames)
     first = trainer.first_unseen(total)
-    taken = closer.confusions(trainer, desk.frames, desk.seen)
+    foils = closer.foils(trainer, desk.frames, desk.seen)
     for stage in ("refine", "again"):
         kept = np.arange(first, min(total, first + trainer.plan.drafted(stage)))
         path = trainer.folder / f"closer-{stage}-train.npy"
         looks = closer.take(trainer, desk.frames, desk.seen, kept, path)
-        refining.refine(trainer, stage, desk.frames, desk.seen, looks, taken)
+        refining.refine(trainer, stage, desk.frames, desk.seen, looks, foils)
     path = trainer.folder / "self-critical.npy"
     return closer.take(trainer, desk.frames, desk.seen, kept, path)
 

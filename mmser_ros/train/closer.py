@@ -21,6 +21,7 @@ from mmser_ros.files import replacing
 from mmser_ros.train.data import Examples
 from mmser_ros.train.drafts import Confusions
 from mmser_ros.train.features import Features, encoded, levels_shape
+from mmser_ros.train.foils import Foils, Usual
 from mmser_ros.train.heads import FIRST_THING, THINGS
 from mmser_ros.train.sequences import Written, generate
 from mmser_ros.train.trainer import Trainer
@@ -124,6 +125,12 @@ def _encode(
             out[some] = bits.reshape(-1, places.shape[1], *levels)
         out.flush()
         del out
+
+
+def foils(trainer: Trainer, frames: Examples, features: Features) -> Foils:
+    """What makes drafts by rules, from the captions and the encoder's confusions."""
+    told = frames.facts[: trainer.first_unseen(len(frames))]
+    return Foils(Usual(map(grammar.caption, told)), confusions(trainer, frames, features))
 
 
 @torch.no_grad()

@@ -19,15 +19,15 @@ from mmser_ros.world.grammar import Facts, Item, Path
 
 CHANGES = {
     "band": 0.22,
-    "drop": 0.15,
-    "class": 0.14,
-    "side": 0.1,
-    "colour": 0.08,
+    "class": 0.15,
+    "side": 0.11,
+    "colour": 0.1,
+    "drop": 0.09,
+    "insert": 0.09,
     "free": 0.07,
     "path": 0.07,
-    "count": 0.05,
-    "relation": 0.05,
-    "insert": 0.04,
+    "count": 0.04,
+    "relation": 0.04,
     "state": 0.03,
 }
 """How often each kind of fact is changed: about as often as a glance gets it wrong."""
@@ -69,7 +69,7 @@ def perturb(
     kinds, chances = list(CHANGES), np.array(list(CHANGES.values()))
     for _ in range(changes):
         kind = kinds[rng.choice(len(kinds), p=chances / chances.sum())]
-        facts = _change(facts, kind, rng, confusions)
+        facts = change(facts, kind, rng, confusions)
     return facts
 
 
@@ -94,10 +94,10 @@ def _other(words: Sequence[str], but: str, rng: np.random.Generator) -> str:
     return rest[rng.integers(len(rest))]
 
 
-def _change(
+def change(
     facts: Facts, kind: str, rng: np.random.Generator, confusions: Confusions = ANYTHING
 ) -> Facts:
-    """One fact changed; nothing, if the caption states no fact of that kind."""
+    """One fact of a kind in CHANGES changed; nothing, if the caption states none of that kind."""
     if kind in ("path", "free"):
         return dataclasses.replace(facts, path=_path(facts.path, kind, rng))
     items = list(facts.items)

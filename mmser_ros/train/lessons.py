@@ -9,7 +9,8 @@ import numpy as np
 
 from mmser_ros.tokens import Tokenizer
 from mmser_ros.train.data import Examples
-from mmser_ros.train.drafts import Confusions, perturb, settled, stammer
+from mmser_ros.train.drafts import settled, stammer
+from mmser_ros.train.foils import Foils
 from mmser_ros.train.recipe import Plan
 from mmser_ros.world import grammar
 
@@ -34,8 +35,8 @@ class Lessons:
     frames: Examples
     own: dict[int, list[int]]
     """The glance's own captions, by frame."""
-    confusions: Confusions
-    """What rules take for what."""
+    foils: Foils
+    """Makes drafts by rules."""
 
     def first(self, row: int, kind: float, rng: np.random.Generator) -> Lesson:
         """A draft of the kind that a number in 0..1 falls on, and the true caption."""
@@ -63,7 +64,7 @@ class Lessons:
         return ids, self._ids(settled(truth, said))
 
     def _wrong(self, row: int, rng: np.random.Generator) -> grammar.Facts:
-        return perturb(self.frames.facts[row], int(rng.integers(4)), rng, self.confusions)
+        return self.foils.make(self.frames.facts[row], int(rng.integers(4)), rng)
 
     def _ids(self, facts: grammar.Facts) -> list[int]:
         return list(self.tokenizer.encode(grammar.caption(facts)))

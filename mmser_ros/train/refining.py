@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mmser_ros.model.mmser import sharpened
 from mmser_ros.train.closer import CloserLooks
 from mmser_ros.train.data import Examples
-from mmser_ros.train.drafts import Confusions
 from mmser_ros.train.features import Features
+from mmser_ros.train.foils import Foils
 from mmser_ros.train.lessons import Lesson, Lessons
 from mmser_ros.train.progress import Losses
 from mmser_ros.train.sequences import caption_loss, padded
@@ -34,7 +34,7 @@ def refine(
     frames: Examples,
     features: Features,
     looks: CloserLooks,
-    confusions: Confusions,
+    foils: Foils,
     watch: Callable[[], Losses] | None = None,
 ) -> None:
     """Train all but the encoder. ``looks`` are at frames that the glance does not learn from: the
@@ -43,7 +43,7 @@ def refine(
     model, plan = trainer.model, trainer.plan
     total, limit = trainer.first_unseen(len(frames)), model.config.prompt.limit
     own = dict(zip(looks.rows.tolist(), looks.drafts, strict=True))
-    lessons = Lessons(plan, trainer.tokenizer, limit, frames, own, confusions)
+    lessons = Lessons(plan, trainer.tokenizer, limit, frames, own, foils)
     lesson = lessons.first if stage == "refine" else lessons.again
 
     def step(k: int) -> Losses:

@@ -48,7 +48,7 @@ def run(
     stages.glance(trainer, frames, seen, held, unseen)
     first = trainer.first_unseen(len(frames))
     few = np.arange(min(WATCHED, len(held)))
-    taken = closer.confusions(trainer, frames, seen)
+    foils = closer.foils(trainer, frames, seen)
     for stage in ("refine", "again"):
         kept = np.arange(first, min(len(frames), first + recipe.plan.drafted(stage)))
         looks = closer.take(trainer, frames, seen, kept, work / f"closer-{stage}-train.npy")
@@ -56,7 +56,7 @@ def run(
         right = [tuple(d) == held.captions[r] for r, d in zip(few, watched.drafts, strict=True)]
         log.info("glance: %.1f %% of validation captions exact", 100 * np.mean(right))
         watch = refining.watch_drafts(trainer, held, unseen, watched)
-        refining.refine(trainer, stage, frames, seen, looks, taken, watch)
+        refining.refine(trainer, stage, frames, seen, looks, foils, watch)
     if accelerator.is_main_process:
         log.info("its course is drawn in %s", plot.draw(work))
         ship(trainer, tokenizer, frames, held, out)

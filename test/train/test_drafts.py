@@ -11,7 +11,7 @@ from mmser_ros.train.drafts import (
     ANYTHING,
     CHANGES,
     Confusions,
-    _change,
+    change,
     perturb,
     random_facts,
     settled,
@@ -42,7 +42,7 @@ def test_no_change_is_the_true_caption() -> None:
 def test_each_kind_makes_a_caption_wrong_and_keeps_its_grammar(kind: str) -> None:
     rng = np.random.default_rng(3)
     for _ in range(80):
-        wrong = grammar.caption(_change(FACTS, kind, rng))
+        wrong = grammar.caption(change(FACTS, kind, rng))
         assert wrong != grammar.caption(FACTS)
         assert grammar.parse(wrong).unparsed == ()
 
