@@ -88,11 +88,11 @@ def every_stage(one: Trainer, frames: Examples) -> None:
     seen = features.of_frames(one.model, frames, work / "features.npy", one.accelerator)
     stages.glance(one, frames, seen, frames, seen)
     kept = np.arange(one.first_unseen(len(frames)), len(frames))
-    taken = closer.confusions(one, frames, seen)
+    foils = closer.foils(one, frames, seen)
     for stage in ("refine", "again"):
         looks = closer.take(one, frames, seen, kept, work / f"closer-{stage}.npy")
         watch = refining.watch_drafts(one, frames, seen, looks)
-        refining.refine(one, stage, frames, seen, looks, taken, watch)
+        refining.refine(one, stage, frames, seen, looks, foils, watch)
 
 
 @pytest.fixture(scope="module")
