@@ -59,6 +59,8 @@ GENERATOR_WHEELS = [
 ]
 WORLD = ["moderngl>=5.10"]
 METRICS = ["pycocoevalcap>=1.2"]
+INT8 = ["onnx>=1.18"]
+OPENVINO = ["onnx>=1.18", "openvino>=2025.0"]
 TRAIN = [
     *WORLD,
     "accelerate>=1.0",
@@ -71,6 +73,7 @@ TRAIN = [
 ]
 TEST = [
     *METRICS,
+    *OPENVINO,
     *TRAIN,
     "cmake>=3.22",
     "colcon-common-extensions>=0.3",
@@ -228,7 +231,9 @@ if __name__ == "__main__":
         setup_requires=build_ros,
         install_requires=RUNTIME + runtime_ros,
         extras_require={
+            "int8": INT8,
             "metrics": METRICS,
+            "openvino": OPENVINO,
             "world": WORLD,
             "train": TRAIN,
             "test": TEST + build_ros,
