@@ -86,6 +86,20 @@ PARAMETERS: tuple[Parameter, ...] = (
         high=256,
     ),
     Parameter(
+        "precision",
+        "auto",
+        "Of the engine's arithmetic: auto takes fp32, whose captions were scored; int8 (onnx) and "
+        "bf16 (openvino) can be faster, and some captions differ.",
+    ),
+    Parameter(
+        "beams",
+        1,
+        "1 writes captions greedily, with few decoder calls; more search for more probable ones, "
+        "with so many calls a word.",
+        low=1,
+        high=16,
+    ),
+    Parameter(
         "image_transport",
         "raw",
         "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to "
@@ -203,6 +217,8 @@ class Settings:
     model: str
     engine: str
     threads: int
+    precision: str
+    beams: int
     image_transport: str
     camera_info: bool
     base_frame: str

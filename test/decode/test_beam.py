@@ -70,7 +70,9 @@ def test_few_beams_find_what_the_book_finds():
         for beams in (2, 3, 5):
             found = written(beams, 10, prompt)
             assert found.ids == plain_beam_search(prompt, beams, 10)
-            better += found.ids != greedy.decode(HashEngine(), PREFIX, prompt, end=END, limit=10).ids
+            better += (
+                found.ids != greedy.decode(HashEngine(), PREFIX, prompt, end=END, limit=10).ids
+            )
     assert better > 60, "the captions are too easy to test with"
 
 
