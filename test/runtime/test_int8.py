@@ -91,6 +91,27 @@ def test_matrix_is_rounded_by_columns():
     assert quantise.in_eight_bits(matrix, 63)[0].max() == 63
 
 
+def test_weights_have_fewer_levels_where_sums_would_saturate(tiny_model, monkeypatch):
+    largest = {}
+    for saturates in (False, True):
+        monkeypatch.setattr(quantise, "_saturates", lambda saturates=saturates: saturates)
+        proto = whole(tiny_model, graphs.GLANCE)
+        quantise.quantise(proto)
+        arrays = map(onnx.numpy_helper.to_array, proto.graph.initializer)
+        rounded = [array for array in arrays if array.dtype == np.int8]
+        largest[saturates] = max(int(np.abs(array.astype(int)).max()) for array in rounded)
+    assert largest == {False: quantise.LEVELS, True: quantise.FEWER}
+
+
+def test_only_x86_without_vnni_saturates(monkeypatch):
+    monkeypatch.setattr(quantise.platform, "machine", lambda: "x86_64")
+    for flags, saturates in (("flags: avx2 avx_vnni", False), ("flags: avx2", True)):
+        monkeypatch.setattr(Path, "read_text", lambda path, flags=flags, **_: flags)
+        assert quantise._saturates() == saturates
+    monkeypatch.setattr(quantise.platform, "machine", lambda: "aarch64")
+    assert not quantise._saturates()
+
+
 def test_engine_in_eight_bits_says_so_and_keeps_the_contract(tiny_model):
     engine = open_engine("onnx", tiny_model, threads=1, precision="int8")
     config = load_config(tiny_model / "config.json")
