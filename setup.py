@@ -61,6 +61,9 @@ WORLD = ["moderngl>=5.10"]
 METRICS = ["pycocoevalcap>=1.2"]
 INT8 = ["onnx>=1.18"]
 OPENVINO = ["onnx>=1.18", "openvino>=2025.0"]
+CUDA = ["cuda-bindings>=12.6", "onnx>=1.18"]
+TENSORRT = ["tensorrt>=10.3", *CUDA]
+TENSORRT_RTX = ["tensorrt-rtx>=1.4", *CUDA]
 TRAIN = [
     *WORLD,
     "accelerate>=1.0",
@@ -234,6 +237,8 @@ if __name__ == "__main__":
             "int8": INT8,
             "metrics": METRICS,
             "openvino": OPENVINO,
+            "tensorrt": TENSORRT,
+            "tensorrt-rtx": TENSORRT_RTX,
             "world": WORLD,
             "train": TRAIN,
             "test": TEST + build_ros,

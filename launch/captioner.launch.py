@@ -34,9 +34,9 @@ PARAMETERS = {
 }
 DESCRIPTIONS = {
     "model": "built-in model by name, or path of a model folder",
-    "engine": "what runs the model, such as auto, onnx, openvino, torch",
+    "engine": "what runs the model, such as auto, tensorrt, cuda, onnx",
     "threads": "CPU threads of the engine; 0 lets it choose",
-    "precision": "of the engine's arithmetic: auto, fp32, int8 (onnx), bf16 (openvino)",
+    "precision": "of the engine's arithmetic: such as auto, fp32, fp16, int8",
     "beams": "1 for greedy captions, more to search for more probable ones",
     "image_transport": "raw, or compressed for <image_topic>/compressed",
     "base_frame": "tf frame on the floor, from which the camera's mounting is read",

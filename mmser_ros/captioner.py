@@ -64,11 +64,12 @@ class Captioner:
     ) -> Captioner:
         """Open a built-in model by name, or a model folder.
 
-        ``engine``: auto, onnx, openvino or torch; ``threads`` of the CPU, None for the engine's
-        choice; ``precision`` of its arithmetic: auto, fp32, or what else it has. ``beams`` above
-        one search for more probable captions than greedy ones, at the price of so many decoder
-        calls a token. Raises BadModel or EngineError, with a sentence that says what to do, and
-        ValueError if ``beams`` is below one.
+        ``engine``: auto, or a name of ``runtime.registry.ENGINES``; ``threads`` of the CPU, None
+        for the engine's choice; ``precision`` of its arithmetic: auto, fp32, or what else it has.
+        TensorRT builds for minutes what the store does not hold. ``beams`` above one search for
+        more probable captions than greedy ones, at the price of so many decoder calls a token.
+        Raises BadModel or EngineError, with a sentence that says what to do, and ValueError if
+        ``beams`` is below one.
         """
         if beams < 1:
             raise ValueError(f"A beam search needs at least one beam, not {beams}.")

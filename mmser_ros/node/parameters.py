@@ -76,7 +76,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "engine",
         "auto",
-        "What runs the model: auto takes the best engine that is installed.",
+        "What runs the model: auto takes the first that works of tensorrt, tensorrt-rtx, cuda, "
+        "onnx, openvino, torch.",
     ),
     Parameter(
         "threads",
@@ -88,8 +89,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "precision",
         "auto",
-        "Of the engine's arithmetic: auto takes fp32, whose captions were scored; int8 (onnx) and "
-        "bf16 (openvino) can be faster, and some captions differ.",
+        "Of the engine's arithmetic: auto takes fp32, whose captions were scored; int8 (onnx), "
+        "bf16 (openvino, cuda) and fp16 (tensorrt) can be faster, and some captions differ.",
     ),
     Parameter(
         "beams",

@@ -12,6 +12,14 @@ from mmser_ros.runtime import registry
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.registry import open_engine
 
+GPU = ("tensorrt", "tensorrt-rtx", "cuda")
+
+
+@pytest.fixture(autouse=True)
+def machine_without_gpu(monkeypatch):
+    """What these tests are about is the same on every machine."""
+    monkeypatch.setattr(registry, "has_driver", lambda: False)
+
 
 @pytest.fixture
 def without(monkeypatch):
@@ -71,7 +79,7 @@ def test_auto_takes_the_best_engine_that_has_the_precision(tiny_model, without, 
 
 def test_auto_precision_is_single(tiny_model):
     for name in registry.ENGINES:
-        if not registry.ENGINES[name].missing:
+        if not registry.ENGINES[name].missing and name not in GPU:
             assert open_engine(name, tiny_model, threads=1).info.precision == "fp32"
 
 
@@ -87,10 +95,43 @@ def test_unknown_precision_is_refused_with_the_known_ones(tiny_model):
 
 
 def test_registry_knows_the_precisions_of_engines(tiny_model):
-    from mmser_ros.runtime import onnx_engine, openvino_engine
+    from mmser_ros.runtime import cuda_engine, networks, onnx_engine, openvino_engine
 
     assert registry.ENGINES["onnx"].precisions == onnx_engine.PRECISIONS
     assert registry.ENGINES["openvino"].precisions == openvino_engine.PRECISIONS
+    assert set(registry.ENGINES["cuda"].precisions) == set(cuda_engine.TYPES)
+    for name in ("tensorrt", "tensorrt-rtx"):
+        assert set(registry.ENGINES[name].precisions) == set(networks.PRECISIONS)
+
+
+def test_auto_passes_over_engines_of_a_gpu_that_do_not_work(tiny_model, monkeypatch, caplog):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which works")
+    monkeypatch.setattr(registry, "has_driver", lambda: True)
+    assert open_engine("auto", tiny_model).info.backend.startswith("onnxruntime")
+    (record,) = [r for r in caplog.records if r.name == registry.__name__]
+    assert record.levelno == logging.WARNING
+    assert "cuda does not work (torch" in record.message
+
+
+def test_engines_of_a_gpu_are_no_better_ones_where_there_is_none(tiny_model, without, caplog):
+    caplog.set_level(logging.INFO)
+    without("tensorrt", "tensorrt_rtx")
+    open_engine("auto", tiny_model)
+    assert all(record.levelno < logging.WARNING for record in caplog.records)
+    with pytest.raises(EngineError, match=r"no NVIDIA driver\. Try: another precision$"):
+        open_engine("auto", tiny_model, precision="fp16")
+
+
+@pytest.mark.parametrize("engine", GPU)
+def test_engine_of_a_gpu_that_is_named_does_not_fall_back(tiny_model, monkeypatch, engine):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which works")
+    monkeypatch.setattr(registry, "_installed", lambda package: True)
+    with pytest.raises(EngineError, match="choose another engine"):
+        open_engine(engine, tiny_model)
 
 
 def test_auto_with_nothing_installed_says_what_to_install(tiny_model, without):
@@ -109,7 +150,7 @@ def test_auto_without_graphs_and_torch_says_what_helps(tiny_model, tmp_path, wit
 
 @pytest.mark.parametrize(
     ("engine", "package"),
-    [("onnx", "onnxruntime"), ("openvino", "openvino"), ("torch", "torch")],
+    [("onnx", "onnxruntime"), ("openvino", "openvino"), ("torch", "torch"), ("cuda", "torch")],
 )
 def test_missing_package_is_named(tiny_model, without, engine, package):
     without(package)
@@ -117,11 +158,21 @@ def test_missing_package_is_named(tiny_model, without, engine, package):
         open_engine(engine, tiny_model)
 
 
-def test_unknown_engine_is_refused_with_the_known_ones(tiny_model):
+@pytest.mark.parametrize(
+    ("engine", "package"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "onnx")]
+)
+def test_missing_packages_of_tensorrt_come_with_its_extra(tiny_model, without, engine, package):
+    without(package)
     with pytest.raises(
-        EngineError, match=r"no engine 'cuda'; choose from auto, onnx, openvino, torch\."
+        EngineError, match=rf"needs .* {package}.*pip install 'mmser-ros\[{engine}\]'"
     ):
-        open_engine("cuda", tiny_model)
+        open_engine(engine, tiny_model)
+
+
+def test_unknown_engine_is_refused_with_the_known_ones(tiny_model):
+    names = "auto, tensorrt, tensorrt-rtx, cuda, onnx, openvino, torch"
+    with pytest.raises(EngineError, match=rf"no engine 'abacus'; choose from {names}\."):
+        open_engine("abacus", tiny_model)
 
 
 def test_threads_must_be_positive(tiny_model):
