@@ -16,6 +16,7 @@ import sys
 from mmser_ros.cli.failure import INTERRUPTED, UNREADABLE, Failure
 
 COMMANDS = {
+    "build": "build a model's engine for this machine's GPU ahead of time",
     "caption": "caption a bag, a video, a folder of images or one image",
     "demo": "play a recorded drive into the node, and write a report",
     "doctor": "check this machine, ROS and the camera, and say what to mend",
