@@ -174,7 +174,7 @@ def judged(seen: Sighting, named: bool, seconds: float) -> Iterator[Finding]:
         return
     yield ok("camera rate", _rate(seen))
     qualities = {f"{each.reliability}, {each.durability}" for each in seen.publishers}
-    yield ok("camera QoS", f"{'; '.join(sorted(qualities))}: the captioner takes both")
+    yield ok("camera QoS", f"{'; '.join(sorted(qualities))}: the captioner takes any")
     yield _stamps(seen)
     if seen.problem:
         yield fail("camera encoding", f"{seen.form}. {seen.problem}", "Let the driver convert it.")
