@@ -114,10 +114,13 @@ def test_without_a_package_it_is_named_and_the_rest_goes_on(
 
 def test_a_camera_is_looked_at(tiny_model: Path) -> None:
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from mmser_ros.node.sighting import look
+
     camera = subprocess.Popen([sys.executable, str(NODE / "surveyed_camera.py")])
     try:
+        assert look("front/image_raw", 0.1, wait=30).publishers
         code, found = doctor(
-            *("--model", tiny_model, "--image-topic", "front/image_raw", "--seconds", "8"),
+            *("--model", tiny_model, "--image-topic", "front/image_raw", "--seconds", "3"),
             *("--camera-height", "0.4"),
         )
     finally:
