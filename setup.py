@@ -63,7 +63,7 @@ INT8 = ["onnx>=1.18"]
 OPENVINO = ["onnx>=1.18", "openvino>=2025.0"]
 CUDA = ["cuda-bindings>=12.6", "onnx>=1.18"]
 TENSORRT = ["tensorrt>=10.3", *CUDA]
-TENSORRT_RTX = ["tensorrt-rtx>=1.4", *CUDA]
+TENSORRT_RTX = ["tensorrt-rtx>=1.7", *CUDA]
 TRAIN = [
     *WORLD,
     "accelerate>=1.0",

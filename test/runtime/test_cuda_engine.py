@@ -24,7 +24,7 @@ def config(tiny_model: Path) -> ModelConfig:
 
 @pytest.fixture(scope="module")
 def reference(tiny_model: Path) -> Engine:
-    return TorchEngine(tiny_model)
+    return TorchEngine(tiny_model, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_last_positions_are_filled_without_padding(engine, reference, config):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_captions_are_those_of_torch(tiny_model, precision):
     rng = np.random.default_rng(0)
-    captioners = [Captioner.load(tiny_model, engine="torch") for _ in range(2)]
+    captioners = [Captioner.load(tiny_model, engine="torch", threads=1) for _ in range(2)]
     captioners[0]._engine = CudaEngine(tiny_model, precision=precision, device="cpu")
     assert captioners[0].info.precision == precision
     texts: list[list[str]] = [[], []]

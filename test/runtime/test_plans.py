@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tiny_model import tiny_config
 
 from mmser_ros.folders import find_model
-from mmser_ros.model.config import BadModel, load_config
+from mmser_ros.model.config import BadModel, VisionConfig, load_config
 from mmser_ros.runtime import plans
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, GRAPHS, SHARPEN, Graph
@@ -91,6 +92,27 @@ def test_pooled_levels_are_their_means(tiny_model):
     found = outputs(network(tiny_model, ENCODE, "fp32"), ENCODE)
     expected = found["levels"].mean(2).reshape(3, -1)
     assert np.allclose(found["pooled"], expected, atol=1e-5)
+
+
+def test_encoder_of_clip_layout_without_look_head(tmp_path):
+    pytest.importorskip("torch", reason="graphs are written by torch")
+    from mmser_ros.model import checkpoint
+    from mmser_ros.model.mmser import MmSer
+    from mmser_ros.runtime import export
+
+    vision = VisionConfig("patch", (), (), 16, 32, 3, 2, 48, (1, 2), "quick_gelu", True)
+    config = dataclasses.replace(tiny_config(), vision=vision, names={})
+    checkpoint.save(MmSer(config).eval(), tmp_path)
+    (encode,) = [recipe for recipe in export.RECIPES if recipe.graph is ENCODE]
+    needed = export.write(encode, checkpoint.load(tmp_path), tmp_path)
+    weights = load_weights(tmp_path)
+    single, half = (
+        outputs(networks.network(tmp_path, ENCODE, needed, weights, precision), ENCODE)
+        for precision in ("fp32", "fp16")
+    )
+    assert list(single) == list(half) == ["levels", "pooled"]
+    for name, expected in single.items():
+        assert np.abs(half[name] - expected).max() < 0.01 * np.abs(expected).max()
 
 
 def test_weights_beyond_half_precision_are_refused(tiny_model):
