@@ -79,12 +79,17 @@ def key(
     )
 
 
-def build_plan(folder: Path, graph: Graph, precision: str, api: Api) -> bytes:
-    """The plan of one graph, from nothing. Raises BadModel or EngineError."""
+def build_plan(
+    folder: Path, graph: Graph, precision: str, api: Api, capability: str = ""
+) -> bytes:
+    """The plan of one graph, from nothing. Raises BadModel or EngineError.
+
+    ``capability`` of the GPU that TensorRT-RTX builds for; TensorRT sees it.
+    """
     config = load_config(folder / "config.json")
     needed = read_parameters(folder, config)[graph.name]
     proto = network(folder, graph, needed, load_weights(folder), precision)
-    return api.build(proto, profiles(graph, config))
+    return api.build(proto, profiles(graph, config), capability)
 
 
 def build(

@@ -58,13 +58,16 @@ class Api:
         self._logger = _logger(self._trt)
         self._runtime: Any = None
 
-    def build(self, proto: Any, profiles: Sequence[Profile]) -> bytes:
+    def build(self, proto: Any, profiles: Sequence[Profile], capability: str = "") -> bytes:
         """A plan for a strongly typed ONNX graph that holds its weights.
 
-        TensorRT needs the GPU on which the plan will run, TensorRT-RTX none. Raises EngineError.
+        TensorRT needs the GPU on which the plan will run. TensorRT-RTX needs none, only its
+        compute ``capability``, such as 8.6; without it the plan is for all of Ampere and later.
+        Raises EngineError.
         """
         if not self.rtx:
             probe_driver()
+        target = self._target(capability) if self.rtx and capability else None
         trt = self._trt
         builder = trt.Builder(self._logger)
         flags = trt.NetworkDefinitionCreationFlag
@@ -76,12 +79,26 @@ class Api:
             raise EngineError(f"{self.backend} cannot read the graph: {'; '.join(errors)}")
         config = builder.create_builder_config()
         config.clear_flag(trt.BuilderFlag.TF32)  # single precision is meant where it is written
+        if target is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(target, 0)
         for profile in profiles:
             config.add_optimization_profile(self._profile(builder, profile))
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise EngineError(f"{self.backend} cannot build the graph: {self._complaints()}")
         return bytes(plan)
+
+    def _target(self, capability: str) -> Any:
+        known = self._trt.ComputeCapability.__members__
+        name = f"SM{capability.replace('.', '')}"
+        if name not in known:
+            served = ", ".join(other for other in known if other.startswith("SM"))
+            raise EngineError(
+                f"TensorRT-RTX does not serve this GPU, whose compute capability is {capability} "
+                f"(only {served}); install TensorRT: pip install 'mmser-ros[tensorrt]'"
+            )
+        return known[name]
 
     def _profile(self, builder: Any, profile: Profile) -> Any:
         made = builder.create_optimization_profile()

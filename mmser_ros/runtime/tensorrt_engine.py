@@ -52,10 +52,11 @@ def open_tensorrt(
     device = Device()
     try:
         info = EngineInfo(config.name, digest(folder), api.backend, precision, device.name)
+        capability = device.capability
         contexts = {}
         for graph in GRAPHS:
-            key = plans.key(folder, graph, api, precision, (device.name, device.capability))
-            build = partial(plans.build_plan, folder, graph, precision, api)
+            key = plans.key(folder, graph, api, precision, (device.name, capability))
+            build = partial(plans.build_plan, folder, graph, precision, api, capability)
             loaded = (store or Store()).fetch(key, build, api.load, progress)
             numbers = range(len(plans.profiles(graph, config)))
             contexts[graph.name] = [api.context(loaded, n, device.stream) for n in numbers]

@@ -157,6 +157,13 @@ def test_every_graph_is_built(tiny_model, api, graph, precision):
     assert len(plans.build_plan(tiny_model, graph, precision, api)) > 10_000
 
 
+def test_plans_for_one_kind_of_gpu_and_for_none(tiny_model, api):
+    assert plans.build_plan(tiny_model, GLANCE, "fp16", api, "7.5")
+    assert plans.build_plan(tiny_model, GLANCE, "fp16", api, "12.0")
+    with pytest.raises(EngineError, match=r"does not serve .* is 9\.0 .*SM120.*install TensorRT:"):
+        plans.build_plan(tiny_model, GLANCE, "fp16", api, "9.0")
+
+
 def test_graph_that_cannot_be_read_is_refused(tiny_model, api):
     proto = network(tiny_model, GLANCE, "fp32")
     proto.graph.node[0].op_type = "Abacus"
