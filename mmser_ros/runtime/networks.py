@@ -20,6 +20,8 @@ from mmser_ros.runtime.graphs import ENCODE, Graph, Shapes
 from mmser_ros.runtime.weights import WEIGHTS
 
 PRECISIONS = ("fp16", "fp32")
+REVISION = b"1"
+"""To be raised when the same graph becomes another network: kept plans are then built anew."""
 SINGLE = {"LayerNormalization", "Softmax"}
 """Operators that compute in single precision in every graph: sums of squares and exponentials."""
 FROM_HOST = {"pixels", "places"}

@@ -16,7 +16,7 @@ from mmser_ros.runtime.graphs import (
     Graph,
     read_parameters,
 )
-from mmser_ros.runtime.networks import network
+from mmser_ros.runtime.networks import REVISION, network
 from mmser_ros.runtime.tensorrt_api import Api, Profile
 from mmser_ros.runtime.weights import digest, load_weights
 
@@ -67,10 +67,11 @@ def key(
         for name, shapes in profile.shapes.items():
             ends = ["x".join(map(str, shape)) for shape in (shapes[0], shapes[-1])]
             ranges.setdefault(name, []).append("..".join(ends))
+    made_from = graph.path(folder).read_bytes() + REVISION
     return store.Key(
         name=f"{config.name} {graph.name}",
         weights=digest(folder),
-        graph=hashlib.sha256(graph.path(folder).read_bytes()).hexdigest()[:12],
+        graph=hashlib.sha256(made_from).hexdigest()[:12],
         backend=api.backend,
         device=device[0],
         capability=device[1],

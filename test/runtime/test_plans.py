@@ -171,7 +171,7 @@ def test_graph_that_cannot_be_read_is_refused(tiny_model, api):
         api.build(proto, ())
 
 
-def test_builds_are_kept_apart(tiny_model, api):
+def test_builds_are_kept_apart(tiny_model, api, monkeypatch):
     def folder(graph=GLANCE, precision="fp16", device=("GPU", "8.9")):
         return plans.key(tiny_model, graph, api, precision, device).folder
 
@@ -182,6 +182,9 @@ def test_builds_are_kept_apart(tiny_model, api):
         folder(device=("Other GPU", "8.9")),
     ]
     assert folder() == folder() and folder() not in others and len(set(others)) == 4
+    before = folder()
+    monkeypatch.setattr(plans, "REVISION", b"another")
+    assert folder() != before
 
 
 @pytest.mark.skipif(
