@@ -59,6 +59,11 @@ GENERATOR_WHEELS = [
 ]
 WORLD = ["moderngl>=5.10"]
 METRICS = ["pycocoevalcap>=1.2"]
+INT8 = ["onnx>=1.18"]
+OPENVINO = ["onnx>=1.18", "openvino>=2025.0"]
+CUDA = ["cuda-bindings>=12.6", "onnx>=1.18"]
+TENSORRT = ["tensorrt>=10.3", *CUDA]
+TENSORRT_RTX = ["tensorrt-rtx>=1.7", *CUDA]
 TRAIN = [
     *WORLD,
     "accelerate>=1.0",
@@ -71,6 +76,7 @@ TRAIN = [
 ]
 TEST = [
     *METRICS,
+    *OPENVINO,
     *TRAIN,
     "cmake>=3.22",
     "colcon-common-extensions>=0.3",
@@ -228,7 +234,11 @@ if __name__ == "__main__":
         setup_requires=build_ros,
         install_requires=RUNTIME + runtime_ros,
         extras_require={
+            "int8": INT8,
             "metrics": METRICS,
+            "openvino": OPENVINO,
+            "tensorrt": TENSORRT,
+            "tensorrt-rtx": TENSORRT_RTX,
             "world": WORLD,
             "train": TRAIN,
             "test": TEST + build_ros,

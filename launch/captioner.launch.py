@@ -18,6 +18,8 @@ PARAMETERS = {
     "model": str,
     "engine": str,
     "threads": int,
+    "precision": str,
+    "beams": int,
     "image_transport": str,
     "base_frame": str,
     "camera_height": float,
@@ -32,8 +34,10 @@ PARAMETERS = {
 }
 DESCRIPTIONS = {
     "model": "built-in model by name, or path of a model folder",
-    "engine": "what runs the model, such as auto, onnx, torch",
+    "engine": "what runs the model, such as auto, tensorrt, cuda, onnx",
     "threads": "CPU threads of the engine; 0 lets it choose",
+    "precision": "of the engine's arithmetic: such as auto, fp32, fp16, int8",
+    "beams": "1 for greedy captions, more to search for more probable ones",
     "image_transport": "raw, or compressed for <image_topic>/compressed",
     "base_frame": "tf frame on the floor, from which the camera's mounting is read",
     "camera_height": "metres above the floor, if tf does not tell; 0.0 asks tf",

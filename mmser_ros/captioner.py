@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mmser_ros import ground, pixels, salience
+from mmser_ros.decode import beam
 from mmser_ros.decode import draft as draft_verified
 from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
@@ -29,7 +31,8 @@ class Captioner:
     trust: Trust
     """What a caption must reach to be trusted; may be replaced at any time."""
     decode: Decode
-    """How captions are written: draft-verified; may be replaced to compare ways of decoding."""
+    """How captions are written: draft-verified unless beams are asked for; may be replaced to
+    compare ways of decoding."""
 
     def __init__(
         self,
@@ -55,13 +58,21 @@ class Captioner:
         *,
         engine: str = "auto",
         threads: int | None = None,
+        precision: str = "auto",
+        beams: int = 1,
         trust: Trust | None = None,
     ) -> Captioner:
         """Open a built-in model by name, or a model folder.
 
-        ``engine``: auto, onnx or torch; ``threads`` of the CPU, None for the engine's choice.
-        Raises BadModel or EngineError, with a sentence that says what to do.
+        ``engine``: auto, or a name of ``runtime.registry.ENGINES``; ``threads`` of the CPU, None
+        for the engine's choice; ``precision`` of its arithmetic: auto, fp32, or what else it has.
+        TensorRT builds for minutes what the store does not hold. ``beams`` above one search for
+        more probable captions than greedy ones, at the price of so many decoder calls a token.
+        Raises BadModel or EngineError, with a sentence that says what to do, and ValueError if
+        ``beams`` is below one.
         """
+        if beams < 1:
+            raise ValueError(f"A beam search needs at least one beam, not {beams}.")
         folder = find_model(model)
         config = load_config(folder / "config.json")
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
@@ -76,8 +87,11 @@ class Captioner:
             familiarity = Familiarity.of(named, len(config.vision.taps) * config.vision.width)
         except ValueError as error:
             raise BadModel(f"{folder / WEIGHTS}: {error}") from error
-        opened = open_engine(engine, folder, threads=threads)
-        return cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
+        opened = open_engine(engine, folder, threads=threads, precision=precision)
+        captioner = cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
+        if beams > 1:
+            captioner.decode = partial(beam.decode, beams=beams)
+        return captioner
 
     @property
     def info(self) -> EngineInfo:

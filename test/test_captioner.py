@@ -173,6 +173,29 @@ def test_unknown_models_and_engines_are_refused(tiny_model, tmp_path):
         Captioner.load("none-such")
     with pytest.raises(EngineError, match="no engine 'abacus'"):
         Captioner.load(tiny_model, engine="abacus")
+    with pytest.raises(EngineError, match="'onnx' has no precision 'fp8'"):
+        Captioner.load(tiny_model, engine="onnx", precision="fp8")
+
+
+def test_precision_reaches_the_engine(tiny_model):
+    pytest.importorskip("onnx", reason="int8 is made with onnx")
+    rounded = Captioner.load(tiny_model, engine="onnx", threads=1, precision="int8")
+    assert rounded.info.precision == "int8"
+    assert rounded.glance(frame(1)).caption.words
+
+
+def test_beams_find_captions_that_are_no_less_probable(captioner, tiny_model):
+    searching = Captioner.load(tiny_model, threads=1, beams=3)
+    changed = 0
+    for seed in range(12):
+        greedy = captioner.glance(frame(seed))
+        found = searching.glance(frame(seed))
+        changed += found.caption.text != greedy.caption.text
+        assert found.caption.decoder_calls > 1
+        searching.refine(found)
+    assert changed > 0
+    with pytest.raises(ValueError, match="at least one beam, not 0"):
+        Captioner.load(tiny_model, beams=0)
 
 
 def test_tokenizer_of_another_model_is_refused(folder):

@@ -25,6 +25,7 @@ ROS = {
 TORCH = {"torch", "torchvision", "onnxscript"}
 OPTIONAL = {
     "torch",
+    "cuda",
     "tensorrt",
     "tensorrt_rtx",
     "openvino",
@@ -33,7 +34,13 @@ OPTIONAL = {
     "onnxscript",
     "pycocoevalcap",
 }
-TORCH_ROOMS = ("model/", "train/", "runtime/torch_engine.py", "runtime/export.py")
+TORCH_ROOMS = (
+    "model/",
+    "train/",
+    "runtime/torch_engine.py",
+    "runtime/cuda_engine.py",
+    "runtime/export.py",
+)
 
 VALUES = {"types", "ground", "pixels", "tokens", "files", "folders", "trust", "model"}
 """What holds no arrow up: small values, and the model with its config."""

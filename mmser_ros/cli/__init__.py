@@ -1,8 +1,8 @@
 """The command line: ``mmser COMMAND``, one module a command.
 
 A command's module has ``add_arguments(parser)`` and ``run(args)``, which returns the exit code;
-its docstring is what ``--help`` says. At its top it imports nothing that takes long or may be
-missing, so that ``mmser --help`` is quick and no command needs another one's requirements.
+its docstring is what ``--help`` says. Only the module of the command that is asked for is
+imported, so that ``mmser --help`` is quick and no command needs another one's requirements.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import sys
 from mmser_ros.cli.failure import INTERRUPTED, UNREADABLE, Failure
 
 COMMANDS = {
+    "build": "build a model's engine for this machine's GPU ahead of time",
     "caption": "caption a bag, a video, a folder of images or one image",
     "demo": "play a recorded drive into the node, and write a report",
+    "doctor": "check this machine, ROS and the camera, and say what to mend",
     "eval": "score a model on held-out scenes of the world",
     "play": "play the images of a bag on their topic",
     "sample": "make the recorded drive that the demo plays",
@@ -32,7 +34,8 @@ read, or a result not be made; 2 the command line is wrong; 130 ended by Ctrl-C.
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code. Errors that the user can mend are sentences on stderr."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words).parse_args(words)
     try:
         return int(args.run(args))
     except KeyboardInterrupt:
@@ -50,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         return UNREADABLE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """Knows every command; only a command that is among the words is imported."""
     parser = argparse.ArgumentParser(
         prog="mmser",
         description="Captions what a robot's camera sees: a coarse caption, then a refined one.",
@@ -59,13 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        module = importlib.import_module(f"{__name__}.{name}")
         command = commands.add_parser(
-            name,
-            help=summary,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        if name not in words:
+            continue
+        module = importlib.import_module(f"{__name__}.{name}")
+        command.description = module.__doc__
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

@@ -7,10 +7,10 @@ import math
 from typing import TYPE_CHECKING
 
 from mmser_ros.cli.failure import USAGE, Failure
-from mmser_ros.node.mounting import BASE_FRAME, Given, Knowledge, is_rectified
 
 if TYPE_CHECKING:
     from mmser_ros.cli.frames import Source
+    from mmser_ros.node.mounting import Given
     from mmser_ros.types import Frame
 
 
@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say how the camera is mounted, and how wide it sees."""
     group = parser.add_argument_group(
         "camera",
-        "Where lens and mounting are known, distances and the path are judged better. A bag's "
-        "CameraInfo and /tf_static are read; these go before.",
+        "Where lens and mounting are known, distances and the path are judged better. CameraInfo "
+        "and tf are read; these go before.",
     )
     group.add_argument(
         "--camera-height", metavar="METRES", type=float, help="of the camera above the floor"
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--base-frame",
         metavar="NAME",
-        default=BASE_FRAME,
+        default="base_footprint",
         help="tf frame on the floor below the robot (default %(default)s)",
     )
 
@@ -47,8 +47,9 @@ class Cameras:
     def __init__(self, args: argparse.Namespace, source: Source) -> None:
         """``args`` as ``add_arguments`` describes them. Raises Failure if they make no sense."""
         from mmser_ros.cli.bags import BagFrames
+        from mmser_ros.node.mounting import Knowledge, is_rectified
 
-        self._given = _given(args)
+        self._given = given(args)
         remedy = "--camera-height and --camera-pitch say it"
         if isinstance(source, BagFrames):
             topic = source.connection.topic
@@ -70,7 +71,10 @@ class Cameras:
         return self._knowledge.words
 
 
-def _given(args: argparse.Namespace) -> Given:
+def given(args: argparse.Namespace) -> Given:
+    """What the arguments say of the camera. Raises Failure if they make no sense."""
+    from mmser_ros.node.mounting import Given
+
     height, pitch, hfov = args.camera_height, args.camera_pitch, args.camera_hfov
     if pitch is not None and height is None:
         raise Failure("--camera-pitch needs --camera-height beside it.", USAGE)

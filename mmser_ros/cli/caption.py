@@ -84,8 +84,22 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="nano", help="built-in model, or a model folder (default %(default)s)"
     )
-    parser.add_argument("--engine", default="auto", help="auto, onnx or torch (default auto)")
+    parser.add_argument(
+        "--engine", default="auto", help="auto, onnx, openvino or torch (default auto)"
+    )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help="of the engine's arithmetic: auto (fp32), fp32, int8 (onnx) or bf16 (openvino)",
+    )
+    parser.add_argument(
+        "--beams",
+        metavar="N",
+        type=int,
+        default=1,
+        help="search with so many beams for more probable captions (default 1: greedy)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -139,7 +153,15 @@ def load_captioner(args: argparse.Namespace) -> Captioner:
 
     if args.threads is not None and args.threads < 1:
         raise Failure(f"--threads is {args.threads}; it must be at least 1.", USAGE)
-    return Captioner.load(args.model, engine=args.engine, threads=args.threads)
+    if args.beams < 1:
+        raise Failure(f"--beams is {args.beams}; it must be at least 1.", USAGE)
+    return Captioner.load(
+        args.model,
+        engine=args.engine,
+        threads=args.threads,
+        precision=args.precision,
+        beams=args.beams,
+    )
 
 
 @dataclass

@@ -43,7 +43,13 @@ def load_captioner(settings: Settings) -> Captions:
     """The captioner that the settings ask for. Raises BadModel or EngineError."""
     from mmser_ros.captioner import Captioner
 
-    return Captioner.load(settings.model, engine=settings.engine, threads=settings.threads or None)
+    return Captioner.load(
+        settings.model,
+        engine=settings.engine,
+        threads=settings.threads or None,
+        precision=settings.precision,
+        beams=settings.beams,
+    )
 
 
 class CaptionerNode(LifecycleNode):

@@ -76,7 +76,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "engine",
         "auto",
-        "What runs the model: auto takes the best engine that is installed.",
+        "What runs the model: auto takes the first that works of tensorrt, tensorrt-rtx, cuda, "
+        "onnx, openvino, torch.",
     ),
     Parameter(
         "threads",
@@ -84,6 +85,20 @@ PARAMETERS: tuple[Parameter, ...] = (
         "CPU threads of the engine; 0 lets the engine choose.",
         low=0,
         high=256,
+    ),
+    Parameter(
+        "precision",
+        "auto",
+        "Of the engine's arithmetic: auto takes fp32, whose captions were scored; int8 (onnx), "
+        "bf16 (openvino, cuda) and fp16 (tensorrt) can be faster, and some captions differ.",
+    ),
+    Parameter(
+        "beams",
+        1,
+        "1 writes captions greedily, with few decoder calls; more search for more probable ones, "
+        "with so many calls a word.",
+        low=1,
+        high=16,
     ),
     Parameter(
         "image_transport",
@@ -203,6 +218,8 @@ class Settings:
     model: str
     engine: str
     threads: int
+    precision: str
+    beams: int
     image_transport: str
     camera_info: bool
     base_frame: str

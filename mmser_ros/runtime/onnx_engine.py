@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
-from mmser_ros.model.config import BadModel, load_config
+from mmser_ros.model.config import load_config
+from mmser_ros.runtime.bound import Weights, check_weights, with_weights
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
 from mmser_ros.runtime.graphs import (
     DECODE,
@@ -22,19 +22,25 @@ from mmser_ros.runtime.graphs import (
     Shapes,
     read_parameters,
 )
-from mmser_ros.runtime.weights import WEIGHTS, digest, load_weights
+from mmser_ros.runtime.quantise import quantise
+from mmser_ros.runtime.weights import digest, load_weights
 
 EMBEDDING = "decoder.embedding.weight"
+PRECISIONS = ("fp32", "int8")
+"""The first is the default."""
 
 
 class OnnxEngine:
     """Keeps the engine contract with a static KV cache in numpy."""
 
-    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, threads: int | None = None, precision: str = PRECISIONS[0]
+    ) -> None:
         """Load a model folder. Raises BadModel or EngineError.
 
         ``threads``: None takes two, or one on a machine with a single core: more gain little
-        on small models, and the robot has other things to do.
+        on small models, and the robot has other things to do. ``precision``: fp32, or int8 for
+        matrix products by weights in eight bits, faster and not quite the same.
         """
         config = load_config(folder / "config.json")
         needed = read_parameters(folder, config)
@@ -42,7 +48,7 @@ class OnnxEngine:
         threads = threads or default_threads()
 
         def opened(graph: Graph) -> onnxruntime.InferenceSession:
-            return open_session(folder, graph, weights, needed[graph.name], threads)
+            return open_session(folder, graph, weights, needed[graph.name], threads, precision)
 
         self._encode = opened(ENCODE)
         self._glance = opened(GLANCE)
@@ -63,7 +69,7 @@ class OnnxEngine:
             model=config.name,
             weights_hash=digest(folder),
             backend=f"onnxruntime {onnxruntime.__version__}",
-            precision="fp32",
+            precision=precision,
             device="cpu",
         )
 
@@ -151,29 +157,30 @@ def pooled(levels: Floats) -> Floats:
 def open_session(
     folder: Path,
     graph: Graph,
-    weights: Mapping[str, NDArray[np.float32]],
+    weights: Weights,
     needed: Shapes,
     threads: int,
+    precision: str = PRECISIONS[0],
 ) -> onnxruntime.InferenceSession:
     """One graph of a model folder with its weights bound to it. Raises BadModel, EngineError."""
-    for name, shape in needed.items():
-        if name not in weights:
-            raise BadModel(f"{folder / WEIGHTS} lacks the tensor '{name}'.")
-        if weights[name].shape != tuple(shape):
-            raise BadModel(
-                f"{folder / WEIGHTS}: '{name}' is {weights[name].shape}, "
-                f"but {graph.path(folder)} needs {tuple(shape)}."
-            )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # threads that wait by spinning would take the cores from the robot's other nodes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in needed]
-    options.add_external_initializers(list(needed), values)
     path = graph.path(folder)
+    model: str | bytes
+    if precision == "int8":
+        proto = with_weights(folder, graph, weights, needed)
+        quantise(proto)
+        model = proto.SerializeToString()
+    else:
+        check_weights(folder, graph, weights, needed)
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name]) for name in needed]
+        options.add_external_initializers(list(needed), values)
+        model = str(path)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's own exceptions have no common base but this
         raise EngineError(f"ONNX Runtime cannot open {path}: {error}") from error
 

@@ -56,8 +56,9 @@ class TorchEngine:
     def encode(self, pixels: Floats) -> Levels:
         """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
         levels, *things = seen(self._model, self._tensor(pixels))
-        shown = things[0].cpu().numpy() if things else None
-        return Levels(levels, shown, levels.mean(2).flatten(1).cpu().numpy())
+        shown = things[0].float().cpu().numpy() if things else None
+        pooled = levels.float().mean(2).flatten(1)
+        return Levels(levels, shown, pooled.cpu().numpy())
 
     @torch.inference_mode()
     def glance(self, levels: Levels) -> Tensor:
@@ -107,11 +108,11 @@ class TorchEngine:
                 f"{self._cache.shape[2]} positions."
             )
         length = torch.tensor([begin], device=self._device)
-        first = torch.tensor([len(x) - keep], device=self._device)
+        first = torch.tensor([len(x) - keep])  # on the CPU, where it is read
         logits, fresh = self._model.decoder.extend(x, self._cache, length, first)
         self._cache[:, :, begin:after] = fresh
         self._length = after
-        found: Floats = logits.cpu().numpy()
+        found: Floats = logits.float().cpu().numpy()
         return found
 
     def _embed(self, ids: Sequence[int]) -> Tensor:

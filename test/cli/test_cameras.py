@@ -20,6 +20,7 @@ from mmser_ros.cli import cameras
 from mmser_ros.cli.bags import Bag, BagFrames
 from mmser_ros.cli.failure import Failure
 from mmser_ros.cli.frames import open_source
+from mmser_ros.node.mounting import BASE_FRAME
 from mmser_ros.types import Frame
 
 IMAGE, INFO = f"{TOPIC}/compressed", "/camera/camera_info"
@@ -134,6 +135,10 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, given: list[str], words:
     (tmp_path / "one.jpg").write_bytes(jpeg(1))
     with pytest.raises(Failure, match=words):
         cameras.Cameras(args(*given), open_source(tmp_path))
+
+
+def test_the_floor_has_the_name_that_it_has_for_the_node() -> None:
+    assert args().base_frame == BASE_FRAME
 
 
 def test_lens_is_played_with_the_images_under_one_stamp(tmp_path: Path) -> None:

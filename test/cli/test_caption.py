@@ -281,7 +281,11 @@ def test_a_wrong_model_or_engine_is_said_in_a_sentence(run: Run, tmp_path: Path)
     assert "abacus" in run.err
     assert run(tmp_path / "one.jpg", "--model", "/nowhere/model") == 1
     assert "/nowhere/model" in run.err
+    assert run(tmp_path / "one.jpg", "--precision", "fp8") == 1
+    assert "precision 'fp8'" in run.err
     assert run(tmp_path / "one.jpg", "--threads", "0") == 2
+    assert run(tmp_path / "one.jpg", "--beams", "0") == 2
+    assert "--beams is 0" in run.err
     assert run(tmp_path / "one.jpg", "--bag-out", str(tmp_path / "copy")) == 2
     assert "the input is none" in run.err
 

@@ -55,6 +55,8 @@ def test_missing_values_are_defaults_and_foreign_ones_are_ignored() -> None:
         ("min_confidence", 1.01, "between 0.0 and 1.0"),
         ("threads", 1000, "between 0 and 256"),
         ("threads", True, "type integer"),
+        ("beams", 0, "between 1 and 16"),
+        ("precision", 8, "type string"),
         ("autostart", "yes", "type bool"),
         ("model", "", "empty"),
     ],

@@ -12,6 +12,14 @@ from mmser_ros.runtime import registry
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.registry import open_engine
 
+GPU = ("tensorrt", "tensorrt-rtx", "cuda")
+
+
+@pytest.fixture(autouse=True)
+def machine_without_gpu(monkeypatch):
+    """What these tests are about is the same on every machine."""
+    monkeypatch.setattr(registry, "has_driver", lambda: False)
+
 
 @pytest.fixture
 def without(monkeypatch):
@@ -28,7 +36,7 @@ def test_auto_takes_onnx_runtime_and_says_why(tiny_model, caplog):
     engine = open_engine("auto", tiny_model, threads=1)
     assert engine.info.backend.startswith("onnxruntime")
     assert [record.message for record in caplog.records if "engine onnx" in record.message] == [
-        "engine onnx: ONNX Runtime is installed and the model has its graphs"
+        "engine onnx: onnxruntime can be imported, the model has its graphs"
     ]
 
 
@@ -44,27 +52,127 @@ def test_auto_without_graphs_takes_torch_and_warns(tiny_model, tmp_path, caplog)
 
 def test_auto_without_onnx_runtime_takes_torch_and_warns(tiny_model, without, caplog):
     pytest.importorskip("torch")
-    without("onnxruntime")
+    without("onnxruntime", "openvino")
     assert open_engine("auto", tiny_model).info.backend.startswith("torch")
-    assert "onnxruntime is not installed" in caplog.text
+    (record,) = [r for r in caplog.records if r.name == registry.__name__]
+    assert record.levelno == logging.WARNING
+    assert "onnxruntime is not installed, openvino is not installed" in record.message
+
+
+def test_auto_without_onnx_runtime_takes_openvino_before_torch(tiny_model, without, caplog):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    without("onnxruntime")
+    assert open_engine("auto", tiny_model).info.backend.startswith("openvino")
+    assert "engine openvino, not a better one: onnxruntime is not installed" in caplog.text
+
+
+def test_auto_takes_the_best_engine_that_has_the_precision(tiny_model, without, caplog):
+    pytest.importorskip("onnx")
+    caplog.set_level(logging.INFO)
+    info = open_engine("auto", tiny_model, threads=1, precision="int8").info
+    assert info.backend.startswith("onnxruntime") and info.precision == "int8"
+    assert "it is the best with the precision int8" in caplog.text
+    without("openvino")
+    with pytest.raises(EngineError, match=r"openvino is not .* Try: pip install openvino onnx$"):
+        open_engine("auto", tiny_model, precision="bf16")
+
+
+def test_auto_precision_is_single(tiny_model):
+    for name in registry.ENGINES:
+        if not registry.ENGINES[name].missing and name not in GPU:
+            assert open_engine(name, tiny_model, threads=1).info.precision == "fp32"
+
+
+def test_unknown_precision_is_refused_with_the_known_ones(tiny_model):
+    with pytest.raises(
+        EngineError, match=r"'onnx' has no .*'bf16'; choose from auto, fp32, int8\."
+    ):
+        open_engine("onnx", tiny_model, precision="bf16")
+    with pytest.raises(
+        EngineError, match="No engine has the precision 'fp3'; choose from auto, fp32"
+    ):
+        open_engine("auto", tiny_model, precision="fp3")
+
+
+def test_registry_knows_the_precisions_of_engines(tiny_model):
+    from mmser_ros.runtime import cuda_engine, networks, onnx_engine, openvino_engine
+
+    assert registry.ENGINES["onnx"].precisions == onnx_engine.PRECISIONS
+    assert registry.ENGINES["openvino"].precisions == openvino_engine.PRECISIONS
+    assert set(registry.ENGINES["cuda"].precisions) == set(cuda_engine.TYPES)
+    for name in ("tensorrt", "tensorrt-rtx"):
+        assert set(registry.ENGINES[name].precisions) == set(networks.PRECISIONS)
+
+
+def test_auto_passes_over_engines_of_a_gpu_that_do_not_work(tiny_model, monkeypatch, caplog):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which works")
+    monkeypatch.setattr(registry, "has_driver", lambda: True)
+    assert open_engine("auto", tiny_model).info.backend.startswith("onnxruntime")
+    (record,) = [r for r in caplog.records if r.name == registry.__name__]
+    assert record.levelno == logging.WARNING
+    assert "cuda does not work (torch" in record.message
+
+
+def test_engines_of_a_gpu_are_no_better_ones_where_there_is_none(tiny_model, without, caplog):
+    caplog.set_level(logging.INFO)
+    without("tensorrt", "tensorrt_rtx")
+    open_engine("auto", tiny_model)
+    assert all(record.levelno < logging.WARNING for record in caplog.records)
+    with pytest.raises(EngineError, match=r"no NVIDIA driver\. Try: another precision$"):
+        open_engine("auto", tiny_model, precision="fp16")
+
+
+@pytest.mark.parametrize("engine", GPU)
+def test_engine_of_a_gpu_that_is_named_does_not_fall_back(tiny_model, monkeypatch, engine):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here, which works")
+    monkeypatch.setattr(registry, "_installed", lambda package: True)
+    with pytest.raises(EngineError, match="choose another engine"):
+        open_engine(engine, tiny_model)
 
 
 def test_auto_with_nothing_installed_says_what_to_install(tiny_model, without):
-    without("onnxruntime", "torch")
+    without("onnxruntime", "openvino", "torch")
     with pytest.raises(EngineError, match="pip install onnxruntime"):
         open_engine("auto", tiny_model)
 
 
-@pytest.mark.parametrize(("engine", "package"), [("onnx", "onnxruntime"), ("torch", "torch")])
+def test_auto_without_graphs_and_torch_says_what_helps(tiny_model, tmp_path, without):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder, ignore=shutil.ignore_patterns("graphs"))
+    without("torch")
+    with pytest.raises(EngineError, match=r"runtime\.export .* or pip install torch$"):
+        open_engine("auto", folder)
+
+
+@pytest.mark.parametrize(
+    ("engine", "package"),
+    [("onnx", "onnxruntime"), ("openvino", "openvino"), ("torch", "torch"), ("cuda", "torch")],
+)
 def test_missing_package_is_named(tiny_model, without, engine, package):
     without(package)
     with pytest.raises(EngineError, match=f"needs the package {package}.* pip install {package}"):
         open_engine(engine, tiny_model)
 
 
+@pytest.mark.parametrize(
+    ("engine", "package"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "onnx")]
+)
+def test_missing_packages_of_tensorrt_come_with_its_extra(tiny_model, without, engine, package):
+    without(package)
+    with pytest.raises(
+        EngineError, match=rf"needs .* {package}.*pip install 'mmser-ros\[{engine}\]'"
+    ):
+        open_engine(engine, tiny_model)
+
+
 def test_unknown_engine_is_refused_with_the_known_ones(tiny_model):
-    with pytest.raises(EngineError, match=r"no engine 'cuda'; choose from auto, onnx, torch\."):
-        open_engine("cuda", tiny_model)
+    names = "auto, tensorrt, tensorrt-rtx, cuda, onnx, openvino, torch"
+    with pytest.raises(EngineError, match=rf"no engine 'abacus'; choose from {names}\."):
+        open_engine("abacus", tiny_model)
 
 
 def test_threads_must_be_positive(tiny_model):

@@ -1,0 +1,83 @@
+"""Check of ``mmser doctor``: the store of built engines, and whether they fit this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmser_ros.cli.finding import Finding, ok, warn
+from mmser_ros.cli.machine import installed
+from mmser_ros.folders import find_model
+from mmser_ros.model.config import BadModel, load_config
+from mmser_ros.runtime.cuda_driver import Driver
+from mmser_ros.runtime.entry import Key, Unusable, read_manifest, read_plan
+from mmser_ros.runtime.store import Entry, Store, megabytes
+from mmser_ros.runtime.weights import digest
+
+SUBJECT = "engine store"
+
+
+def engines(store: Store, model: str, driver: Driver) -> Iterator[Finding]:
+    """Whether built engines can be kept, and each that is kept, be used."""
+    entries = store.entries()
+    kept = f"{len(entries)} engines, {megabytes(sum(entry.size for entry in entries))}"
+    place = _existing(store.folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield warn(
+            SUBJECT,
+            f"{kept}; {place} cannot be written, so what is built is not kept",
+            "Give access there, or name another folder in XDG_CACHE_HOME.",
+        )
+    else:
+        free = shutil.disk_usage(place).free
+        yield ok(SUBJECT, f"{store.folder}: {kept}, {megabytes(free)} free")
+    weights = _weights(model)
+    for entry in entries:
+        yield _judged(entry, weights, driver)
+
+
+def _judged(entry: Entry, weights: tuple[str, str] | None, driver: Driver) -> Finding:
+    try:
+        manifest = read_manifest(entry.folder)
+        read_plan(entry.folder, manifest)
+    except Unusable as fault:
+        return warn(SUBJECT, f"{entry.folder}: {fault}", "It is built anew when it is needed.")
+    key = manifest.key
+    says = f"{key.name}, {key.precision}, {key.backend}, {key.device}, {megabytes(entry.size)}"
+    strange = list(_differences(key, weights, driver))
+    if not strange:
+        return ok(SUBJECT, f"{says}: fits")
+    return warn(
+        SUBJECT,
+        f"{says}: not for this machine or model, {', '.join(strange)}",
+        f"It is built anew when it is needed; to have its room at once, remove {entry.folder}.",
+    )
+
+
+def _differences(key: Key, weights: tuple[str, str] | None, driver: Driver) -> Iterator[str]:
+    """In words, what is otherwise here than what an engine was built for."""
+    name, _, version = key.backend.partition(" ")
+    present = installed(name)
+    if present != version:
+        yield f"{name} is {present or 'not installed'}"
+    if weights is not None and key.name.split()[:1] == [weights[0]] and key.weights != weights[1]:
+        yield f"the weights are {weights[1]}, not {key.weights}"
+    gpus = {(gpu.name, gpu.capability) for gpu in driver.gpus}
+    if key.capability and (key.device, key.capability) not in gpus:
+        yield f"{key.device} is not there"
+
+
+def _weights(model: str) -> tuple[str, str] | None:
+    """Name of a model and hash of its weights; None if it has none that can be read."""
+    try:
+        folder = find_model(model)
+        return load_config(folder / "config.json").name, digest(folder)
+    except BadModel:  # which another check tells
+        return None
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that there is."""
+    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
