@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from mmser_ros.world.grammar import BLOCKED, CLEAR, Facts, Item, Path
-
-CHAIR = Item("chair", "red", "close", "ahead", relation="on", other="table")
-TRUTH = Facts("room", "white", "tiled", items=(CHAIR,), path=Path(BLOCKED, "chair", "left"))
+from mmser_ros.tokens import build_word_level
+from mmser_ros.train.drafts import CHANGES, random_facts
+from mmser_ros.train.foils import coherent
+from mmser_ros.world import grammar
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +22,15 @@ def blind_probe(repository) -> ModuleType:
         return importlib.import_module("blind_probe")
 
 
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({"path": Path(CLEAR)}, "path"),
-        ({"path": Path(BLOCKED, "chair", "none")}, "free"),
-        ({"items": ()}, "drop"),
-        ({"items": (CHAIR, CHAIR)}, "insert"),
-        ({"items": (dataclasses.replace(CHAIR, cls="sofa"),)}, "class"),
-        ({"items": (dataclasses.replace(CHAIR, band="far"),)}, "band"),
-        ({"items": (dataclasses.replace(CHAIR, relation="", other=""),)}, "relation"),
-    ],
-)
-def test_changes_are_told_apart(blind_probe: ModuleType, change: dict, kind: str) -> None:
-    assert blind_probe.difference(TRUTH, dataclasses.replace(TRUTH, **change)) == kind
+def test_every_truth_is_paired_with_a_foil_of_one_kind(blind_probe: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    tokenizer = build_word_level(grammar.words())
+    truths = [coherent(random_facts(rng), rng) for _ in range(60)]
+    made = blind_probe.pairs(truths, tokenizer, rng)
+    assert len(made) > 40
+    assert {pair.kind for pair in made} <= set(CHANGES)
+    said = {tokenizer.encode(grammar.caption(truth)) for truth in truths}
+    assert all(pair.true in said and pair.foil != pair.true for pair in made)
 
 
 def test_planted_traces_are_found_and_nothing_else(blind_probe: ModuleType) -> None:

@@ -34,7 +34,7 @@ KINDS: dict[str, tuple[Any, qos.Topic]] = {
     qos.IMAGE.type: (Image, qos.IMAGE),
     qos.IMAGE_COMPRESSED.type: (CompressedImage, qos.IMAGE_COMPRESSED),
 }
-_SETTLE = 0.5
+_SETTLE = 1.5
 """Seconds in which further image topics may be discovered after the first."""
 _EXAMINED_EVERY = 0.5
 """Seconds between images that are looked at more closely."""
