@@ -53,6 +53,23 @@ class Levels:
     """(B, m d): every level averaged over its tokens, on the host; for familiarity."""
 
 
+def rewound(length: int, to: int) -> int:
+    """``to``, if a sequence of ``length`` positions can be shortened to it. Raises EngineError."""
+    if not 0 <= to <= length:
+        raise EngineError(f"A sequence of {length} cannot be rewound to {to}.")
+    return to
+
+
+def lengthened(length: int, count: int, positions: int) -> int:
+    """Length of a sequence with ``count`` more positions. Raises EngineError if it is too long."""
+    after = length + count
+    if after > positions:
+        raise EngineError(
+            f"The sequence would be {after} long; the model has {positions} positions."
+        )
+    return after
+
+
 class Engine(Protocol):
     """Everything a captioner asks of a runtime."""
 

@@ -12,7 +12,7 @@ import onnxruntime
 
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import Weights, check_weights, with_weights
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels, lengthened, rewound
 from mmser_ros.runtime.graphs import (
     DECODE,
     ENCODE,
@@ -116,9 +116,7 @@ class OnnxEngine:
 
     def rewind(self, length: int) -> None:
         """Shorten the open sequence."""
-        if not 0 <= length <= self._length:
-            raise EngineError(f"A sequence of {self._length} cannot be rewound to {length}.")
-        self._length = length
+        self._length = rewound(self._length, length)
 
     def close(self) -> None:
         """Free sessions, weights and cache."""
@@ -126,12 +124,8 @@ class OnnxEngine:
         del self._embedding, self._cache
 
     def _append(self, x: Floats, keep: int) -> Floats:
-        begin, after = self._length, self._length + len(x)
-        if after > self._cache.shape[2]:
-            raise EngineError(
-                f"The sequence would be {after} long; the model has "
-                f"{self._cache.shape[2]} positions."
-            )
+        begin = self._length
+        after = lengthened(begin, len(x), self._cache.shape[2])
         inputs = {
             "x": x,
             "cache": self._cache,

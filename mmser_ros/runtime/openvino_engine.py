@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import with_weights
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels, lengthened, rewound
 from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, SHARPEN, Graph, read_parameters
 from mmser_ros.runtime.onnx_engine import EMBEDDING, default_threads, pooled
 from mmser_ros.runtime.weights import digest, load_weights
@@ -128,9 +128,7 @@ class OpenVinoEngine:
 
     def rewind(self, length: int) -> None:
         """Shorten the open sequence."""
-        if not 0 <= length <= self._length:
-            raise EngineError(f"A sequence of {self._length} cannot be rewound to {length}.")
-        self._length = length
+        self._length = rewound(self._length, length)
 
     def close(self) -> None:
         """Free networks, weights and cache."""
@@ -139,11 +137,8 @@ class OpenVinoEngine:
 
     def _append(self, x: Floats, keep: int) -> Floats:
         count, positions = len(x), self._cache.shape[2]
-        begin, after = self._length, self._length + count
-        if after > positions:
-            raise EngineError(
-                f"The sequence would be {after} long; the model has {positions} positions."
-            )
+        begin = self._length
+        after = lengthened(begin, count, positions)
         width = min(padded_width(count), positions - begin)
         # padding stands at the end, where no token attends to it; its logits are not looked at
         skipped = count - keep

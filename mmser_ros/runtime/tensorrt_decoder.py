@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmser_ros.model.config import DecoderConfig
 from mmser_ros.runtime.buckets import BUCKETS, bucket_for
 from mmser_ros.runtime.cuda_device import Device, DeviceArray
-from mmser_ros.runtime.engine import EngineError, Floats
+from mmser_ros.runtime.engine import EngineError, Floats, lengthened, rewound
 from mmser_ros.runtime.tensorrt_api import Context
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,7 @@ class Decoder:
 
     def rewind(self, length: int) -> None:
         """Shorten the sequence."""
-        if not 0 <= length <= self.length:
-            raise EngineError(f"A sequence of {self.length} cannot be rewound to {length}.")
-        self._cache.length = length
+        self._cache.length = rewound(self.length, length)
 
     def _append(self, x: DeviceArray, keep: int) -> Floats:
         device, cache, count = self._device, self._cache, x.shape[0]
@@ -104,11 +102,7 @@ class _Cache:
         self._staged = device.pinned((1,), np.int64)
 
     def check_room(self, count: int) -> None:
-        after = self.length + count
-        if after > self.positions:
-            raise EngineError(
-                f"The sequence would be {after} long; the model has {self.positions} positions."
-            )
+        lengthened(self.length, count, self.positions)
 
     def note_length(self) -> None:
         """Make ready what ``upload_length`` copies, also as part of a CUDA graph."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import seen, sharpened
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels, lengthened, rewound
 from mmser_ros.runtime.weights import digest
 
 
@@ -92,21 +92,15 @@ class TorchEngine:
 
     def rewind(self, length: int) -> None:
         """Shorten the open sequence."""
-        if not 0 <= length <= self._length:
-            raise EngineError(f"A sequence of {self._length} cannot be rewound to {length}.")
-        self._length = length
+        self._length = rewound(self._length, length)
 
     def close(self) -> None:
         """Free the weights."""
         del self._model, self._cache
 
     def _append(self, x: Tensor, keep: int) -> Floats:
-        begin, after = self._length, self._length + len(x)
-        if after > self._cache.shape[2]:
-            raise EngineError(
-                f"The sequence would be {after} long; the model has "
-                f"{self._cache.shape[2]} positions."
-            )
+        begin = self._length
+        after = lengthened(begin, len(x), self._cache.shape[2])
         length = torch.tensor([begin], device=self._device)
         first = torch.tensor([len(x) - keep])  # on the CPU, where it is read
         logits, fresh = self._model.decoder.extend(x, self._cache, length, first)

@@ -62,14 +62,12 @@ class Confusions:
 ANYTHING = Confusions()
 
 
-def perturb(
-    facts: Facts, changes: int, rng: np.random.Generator, confusions: Confusions = ANYTHING
-) -> Facts:
+def perturb(facts: Facts, changes: int, rng: np.random.Generator) -> Facts:
     """A copy of the facts with up to ``changes`` of them made wrong, dropped or invented."""
     kinds, chances = list(CHANGES), np.array(list(CHANGES.values()))
     for _ in range(changes):
         kind = kinds[rng.choice(len(kinds), p=chances / chances.sum())]
-        facts = change(facts, kind, rng, confusions)
+        facts = change(facts, kind, rng)
     return facts
 
 
