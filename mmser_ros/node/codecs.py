@@ -21,8 +21,11 @@ MAX_PIXELS = 2**26
 MAX_PIXELS_PER_BYTE = 2000
 """JPEG spends at least a bit on a block of 64 pixels, PNG's deflate packs at most 1032 to 1."""
 
+_AS_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+"""Decodes into RGB at once. OpenCV before 4.11 lacks it, and needs a second pass."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+_JPEG_END = b"\xff\xd9"
 
 
 class UnsupportedImage(ValueError):
@@ -92,14 +95,24 @@ def decode(data: Any, form: str) -> NDArray[np.uint8]:
             f"The {kind} claims {size[0]}x{size[1]} pixels in {len(raw)} bytes, which cannot be: "
             "its header is damaged."
         )
-    try:
-        bgr = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        bgr = None
-    if bgr is None:
+    rgb = _pixels(np.frombuffer(raw, np.uint8))
+    if rgb is None:
         raise UnsupportedImage(f"The {kind} of {len(raw)} bytes is damaged: it does not decode.")
-    rgb: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def _pixels(coded: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """RGB, 8 bit; None if it does not decode."""
+    try:
+        image: NDArray[np.uint8] | None
+        if _AS_RGB is not None:
+            image = cv2.imdecode(coded, _AS_RGB)
+        else:
+            image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+            image = None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return image
+    except cv2.error:
+        return None
 
 
 def _read_jpeg(raw: bytes) -> tuple[tuple[int, int] | None, bool]:
@@ -115,8 +128,9 @@ def _read_jpeg(raw: bytes) -> tuple[tuple[int, int] | None, bool]:
             height, width = (int.from_bytes(raw[i : i + 2], "big") for i in (at + 5, at + 7))
             size = width, height
         if marker == 0xDA:
-            # Within the scan a data byte 0xFF is always followed by 0.
-            return size, raw.find(b"\xff\xd9", at) >= 0
+            # Within the scan a data byte 0xFF is always followed by 0. Nearly every JPEG ends
+            # with the marker; only one with rubbish behind it needs to be searched.
+            return size, raw.endswith(_JPEG_END) or raw.find(_JPEG_END, at) >= 0
         at += 2 + int.from_bytes(raw[at + 2 : at + 4], "big")
     return size, False
 

@@ -154,16 +154,13 @@ def _cv(image: Any) -> Pixels:
 def _rows(msg: Any, pixel: int, width: int | None = None) -> Pixels:
     """View of an image with ``pixel`` bytes a pixel: (H, W, pixel), or (H, W) if it is 1."""
     width = msg.width if width is None else width
-    plane = _plane(msg, 0, msg.height, width * pixel, msg.step)
-    if pixel == 1:
-        return plane
-    return np.lib.stride_tricks.as_strided(
-        plane, (msg.height, width, pixel), (msg.step, pixel, 1), writeable=False
-    )
+    return _plane(msg, 0, msg.height, width * pixel, msg.step, pixel)
 
 
-def _plane(msg: Any, start: int, rows: int, row: int, step: int) -> Pixels:
-    """View of ``rows`` rows of ``row`` bytes that begin ``step`` bytes apart: (rows, row)."""
+def _plane(msg: Any, start: int, rows: int, row: int, step: int, pixel: int = 1) -> Pixels:
+    """View of ``rows`` rows of ``row`` bytes that begin ``step`` bytes apart: (rows, row), or
+    (rows, row / pixel, pixel) where a pixel has more bytes than one.
+    """
     what = f"{msg.width}x{msg.height} {msg.encoding}"
     if step < row:
         raise UnsupportedImage(
@@ -177,7 +174,9 @@ def _plane(msg: Any, start: int, rows: int, row: int, step: int) -> Pixels:
             f"A {what} image with step {msg.step} needs {needed} bytes, but has {data.size}; "
             "it was truncated, or its header is wrong."
         )
-    return np.lib.stride_tricks.as_strided(data[start:], (rows, row), (step, 1), writeable=False)
+    if pixel == 1:
+        return np.ndarray((rows, row), np.uint8, data, start, (step, 1))
+    return np.ndarray((rows, row // pixel, pixel), np.uint8, data, start, (step, pixel, 1))
 
 
 def _high_bytes(msg: Any, samples: int, order: tuple[int, int, int]) -> Pixels:

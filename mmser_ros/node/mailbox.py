@@ -15,6 +15,9 @@ from typing import Generic, TypeVar
 F = TypeVar("F")
 G = TypeVar("G")
 
+HANDING_OVER = 50e-6
+"""Seconds that who puts a frame stands back, where somebody waits for it."""
+
 
 class Mailbox(Generic[F, G]):
     """A slot for the newest frame (F) and a short queue of goals (G). Safe for any threads."""
@@ -25,17 +28,23 @@ class Mailbox(Generic[F, G]):
         self._goals: deque[G] = deque()
         self._goal_was_last = False
         self._closed = False
+        self._awaited = False
         self._changed = threading.Condition()
 
     def put(self, frame: F) -> bool:
-        """Leave the newest frame; never waits. Whether it replaced one that was waiting."""
+        """Leave the newest frame; never waits for it to be taken. Whether it replaced one."""
         with self._changed:
             if self._closed:
                 return False
             replaced = self._frame is not None
             self._frame = frame
+            awaited = self._awaited
             self._changed.notify()
-            return replaced
+        if awaited:
+            # Waking needs the interpreter, and this thread would keep it: rclpy's executor
+            # computes for most of a millisecond before it waits again.
+            time.sleep(HANDING_OVER)
+        return replaced
 
     def ask(self, goal: G) -> bool:
         """Queue a goal; never waits. False if too many wait already, or the box is closed."""
@@ -60,7 +69,9 @@ class Mailbox(Generic[F, G]):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None
+                self._awaited = frames
                 self._changed.wait(left)
+                self._awaited = False
         return None
 
     def _next(self, frames: bool) -> F | G | None:

@@ -127,11 +127,16 @@ def _distortion(info: Any) -> tuple[float, ...]:
 class Transforms:
     """The newest transforms of /tf_static and /tf."""
 
+    heard: int
+    """How many messages were taken over."""
+
     def __init__(self) -> None:
+        self.heard = 0
         self._links: dict[str, tuple[str, Any]] = {}
 
     def add(self, message: Any) -> None:
         """Take over a TFMessage."""
+        self.heard += 1
         for link in message.transforms:
             child, parent = link.child_frame_id.lstrip("/"), link.header.frame_id.lstrip("/")
             self._links[child] = (parent, link.transform)
@@ -223,6 +228,7 @@ class Knowledge:
         self.asks_tf = False
         """Whether the last frame's camera is unknown because tf does not tell its mounting."""
         self._lens: Lens | None = None
+        self._last: tuple[object, CameraModel, str] | None = None
 
     def info(self, message: Any) -> None:
         """Take over a CameraInfo. A broken one leaves the lens unknown."""
@@ -236,16 +242,25 @@ class Knowledge:
         """The frame with its camera, if that is known; ``words`` then tell."""
         given = given or Given()
         self.asks_tf = False
-        try:
-            lens, where_from = self._lens_of(frame, given)
-            mounting = self.mounting(frame.frame_id, given)
-        except BadCamera as error:
-            self.words = f"not known: {error}"
-            return frame
+        size = frame.rgb.shape[:2]
+        known_by = (frame.frame_id, size, given, self._lens, self.transforms.heard)
+        if self._last is None or self._last[0] != known_by:
+            self._last = None
+            try:
+                self._last = (known_by, *self._camera(frame, given))
+            except BadCamera as error:
+                self.words = f"not known: {error}"
+                return frame
+        _, camera, self.words = self._last
+        return dataclasses.replace(frame, camera=camera)
+
+    def _camera(self, frame: Frame, given: Given) -> tuple[CameraModel, str]:
+        """The camera of a frame, and from what it is known. Raises BadCamera."""
+        lens, where_from = self._lens_of(frame, given)
+        mounting = self.mounting(frame.frame_id, given)
         source = "given" if given.height else "from tf"
-        self.words = f"known: lens {where_from}, mounting {source} ({mounting})"
-        named = {**_fields(lens), **_fields(mounting)}
-        return dataclasses.replace(frame, camera=CameraModel(**named))
+        words = f"known: lens {where_from}, mounting {source} ({mounting})"
+        return CameraModel(**_fields(lens), **_fields(mounting)), words
 
     def mounting(self, frame_id: str, given: Given | None = None) -> Mounting:
         """Where the camera with this frame is. Raises BadCamera with a sentence."""

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("sensor_msgs", reason="needs ROS messages: pip install ros-sensor-msgs")
 from sensor_msgs.msg import CompressedImage
 
+from mmser_ros.node import codecs
 from mmser_ros.node.images import UnsupportedImage, to_frame, to_rgb
 
 
@@ -70,6 +71,23 @@ def test_sixteen_bit_and_grey_png_become_eight_bit_rgb() -> None:
     mono = np.full((8, 9), 77, np.uint8)
     assert (to_rgb(compressed(encode(".png", mono))) == 77).all()
     assert np.abs(to_rgb(compressed(encode(".jpg", mono))).astype(int) - 77).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".png"])
+def test_opencv_that_decodes_no_rgb_gives_the_same(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (33, 47, 3), np.uint8)
+    message = compressed(encode(kind, picture))
+    new = to_rgb(message)
+    monkeypatch.setattr(codecs, "_AS_RGB", None)
+    assert np.array_equal(to_rgb(message), new)
+    assert not np.array_equal(new, new[..., ::-1])
+
+
+def test_rubbish_behind_a_jpeg_does_not_matter() -> None:
+    coded = encode(".jpg", bgr())
+    assert np.array_equal(to_rgb(compressed(coded + bytes(9))), to_rgb(compressed(coded)))
 
 
 def test_compressed_frames_keep_their_header() -> None:

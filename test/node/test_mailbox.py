@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -27,6 +28,35 @@ def test_take_waits_for_a_frame_and_no_longer_than_asked() -> None:
     threading.Timer(0.05, box.put, [7]).start()
     assert box.take(5) == 7
     assert time.monotonic() - began < 3
+
+
+def test_an_awaited_frame_is_handed_over_though_the_putting_thread_goes_on_computing() -> None:
+    box: Mailbox[int, str] = Mailbox()
+    taken: dict[int, float] = {}
+
+    def take() -> None:
+        for _ in range(20):
+            frame = box.take(5)
+            assert isinstance(frame, int)
+            taken[frame] = time.monotonic()
+
+    taker = threading.Thread(target=take)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1.0)  # nobody is made to let go of the interpreter
+    done = []
+    try:
+        taker.start()
+        for number in range(20):
+            time.sleep(0.01)
+            box.put(number)
+            end = time.monotonic() + 0.02
+            while time.monotonic() < end:
+                pass
+            done.append(end)
+    finally:
+        sys.setswitchinterval(usual)
+        taker.join(10)
+    assert sum(taken[number] < end for number, end in enumerate(done)) >= 10
 
 
 def test_goals_keep_their_order_and_a_full_queue_refuses() -> None:

@@ -174,6 +174,28 @@ def test_known_camera_is_given_to_the_frame_and_told() -> None:
     )
 
 
+def test_a_camera_is_worked_out_anew_only_when_something_new_was_heard() -> None:
+    knowledge = Knowledge()
+    knowledge.info(info())
+    knowledge.transforms.add(Message(transforms=[link("base_footprint", "camera", (0, 0, 0.7))]))
+    assert knowledge.applied(FRAME).camera is None and knowledge.asks_tf
+    knowledge.transforms.add(Message(transforms=[OPTICAL]))
+    first = knowledge.applied(FRAME)
+    knowledge.info(info())  # says the same, as it does beside every image
+    later = knowledge.applied(dataclasses.replace(FRAME, sequence=1))
+    assert later.camera is first.camera and later.sequence == 1
+    knowledge.info(info(k=np.array([200.0, 0, 319.5, 0, 200.0, 239.5, 0, 0, 1])))
+    assert knowledge.applied(FRAME).camera.fx == 200
+    knowledge.transforms.add(Message(transforms=[link("base_footprint", "camera", (0, 0, 1.5))]))
+    assert knowledge.applied(FRAME).camera.mounted == 1.5
+    assert "1.50 m" in knowledge.words
+    assert knowledge.applied(FRAME, Given(height=0.3)).camera.mounted == 0.3
+    knowledge.info(info(k=np.zeros(9)))
+    assert knowledge.applied(FRAME).camera is None and "not known" in knowledge.words
+    knowledge.info(info())
+    assert knowledge.applied(FRAME).camera.mounted == 1.5 and "1.50 m" in knowledge.words
+
+
 def test_what_a_person_says_goes_before_messages() -> None:
     knowledge = Knowledge()
     knowledge.info(info())
