@@ -152,13 +152,13 @@ class Examples:
     def _canvas(self, index: int) -> Tensor:
         if self._resident is not None:
             return self._resident[index]
-        return torch.from_numpy(np.array(self.shards.image(index)))
+        return torch.from_numpy(self.shards.image(index))
 
     def _all_canvases(self) -> Tensor:
         first = self.shards.image(0)
         whole = torch.empty((len(self), *first.shape), dtype=torch.uint8, device=self.device)
         for index in range(len(self)):
-            whole[index] = torch.from_numpy(np.array(self.shards.image(index)))
+            whole[index] = torch.from_numpy(self.shards.image(index))
         return whole
 
 

@@ -138,9 +138,42 @@ def render_shard(out: FilePath, seed: int, split: str, first: int, count: int) -
 
 
 def _rendered(shard: FilePath) -> int:
-    """Frames of a shard; 0 if there is none."""
-    path = shard / "images.npy"
-    return len(np.load(path, mmap_mode="r")) if path.is_file() else 0
+    """Frames of a shard; 0 if there is none, or it is cut off."""
+    try:
+        return len(_Pictures(shard / "images.npy"))
+    except (FileNotFoundError, BadShards):
+        return 0
+
+
+class _Pictures:
+    """Pictures of a shard, each read by itself.
+
+    Training asks for them in random order. Through a memory map every miss would drag what lies
+    behind it from the disk, megabytes at a time, and throw as much out of the memory.
+    """
+
+    def __init__(self, path: FilePath) -> None:
+        try:
+            mapped = np.load(path, mmap_mode="r")
+        except ValueError as error:  # as numpy calls a file that is shorter than its header says
+            raise self._cut_off(path) from error
+        self._path, self._shape, self._offset = path, mapped.shape, mapped.offset
+
+    def __len__(self) -> int:
+        return int(self._shape[0])
+
+    def read(self, row: int) -> Rgb:
+        picture = np.empty(self._shape[1:], np.uint8)
+        place = self._offset + row * picture.nbytes
+        with self._path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), place, picture.nbytes, os.POSIX_FADV_RANDOM)
+            if os.preadv(file.fileno(), [picture.data], place) != picture.nbytes:
+                raise self._cut_off(self._path)
+        return picture
+
+    @staticmethod
+    def _cut_off(path: FilePath) -> BadShards:
+        return BadShards(f"{path} is cut off; render its split again, which mends it.")
 
 
 class Shards:
@@ -152,7 +185,7 @@ class Shards:
         most: at most so many frames; all of them by default.
 
     Raises:
-        BadShards: there is no shard of that split.
+        BadShards: there is no shard of that split, or one is cut off.
 
     """
 
@@ -165,7 +198,7 @@ class Shards:
                 f"-m mmser_ros.world.dataset --split {split} --count 1000 --out {self.folder}"
             )
         self._paths = paths
-        self._images = [np.load(p / "images.npy", mmap_mode="r") for p in paths]
+        self._images = [_Pictures(p / "images.npy") for p in paths]
         self._ids = [np.load(p / "ids.npy", mmap_mode="r") for p in paths]
         self._records: dict[int, list[dict[str, Any]]] = {}
         self._starts = np.cumsum([0] + [len(images) for images in self._images])
@@ -182,9 +215,9 @@ class Shards:
         return shard, index - int(self._starts[shard])
 
     def image(self, index: int) -> Rgb:
-        """(288, 384, 3) RGB, a read-only view of the file."""
+        """(288, 384, 3) RGB."""
         shard, row = self._at(index)
-        return np.asarray(self._images[shard][row])
+        return self._images[shard].read(row)
 
     def ids(self, index: int) -> Ids:
         """(72, 96) object ids: 1 floor, 2 ceiling, 3 to 5 walls, from 10 on things."""

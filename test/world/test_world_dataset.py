@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,29 @@ def test_a_shard_that_keeps_failing_is_reported(
 def test_a_folder_without_shards_says_how_to_render_some(tmp_path: Path) -> None:
     with pytest.raises(BadShards, match="dataset --split test"):
         Shards(tmp_path, "test")
+
+
+def test_pictures_are_those_of_the_file(shards: Path) -> None:
+    read = Shards(shards, "train")
+    whole = np.concatenate([np.load(shards / f"train-000{k}" / "images.npy") for k in (0, 1)])
+    for i in (7, 0, 9, 5):
+        np.testing.assert_array_equal(read.image(i), whole[i])
+
+
+def test_a_shard_that_is_cut_off_says_so(shards: Path, tmp_path: Path) -> None:
+    shutil.copytree(shards / "train-0000", tmp_path / "train-0000")
+    pictures = tmp_path / "train-0000" / "images.npy"
+    read = Shards(tmp_path, "train")
+    with pictures.open("r+b") as file:
+        file.truncate(pictures.stat().st_size - 1)
+    assert read.image(4).shape == (288, 384, 3)
+    with pytest.raises(BadShards, match="is cut off"):
+        read.image(5)
+    with pytest.raises(BadShards, match="render its split again"):
+        Shards(tmp_path, "train")
+    render_split(tmp_path, "train", 6, seed=4, workers=1, shard=6)
+    whole = np.load(shards / "train-0000" / "images.npy")
+    np.testing.assert_array_equal(Shards(tmp_path, "train").image(5), whole[5])
 
 
 def test_records_keep_the_facts(shards: Path) -> None:
