@@ -16,6 +16,7 @@ from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
 from mmser_ros.model.config import BadModel, ModelConfig, load_config
 from mmser_ros.runtime.engine import Engine, EngineInfo, Prefix
+from mmser_ros.runtime.progress import Progress
 from mmser_ros.runtime.registry import open_engine
 from mmser_ros.runtime.weights import STATISTICS, WEIGHTS, load_weights
 from mmser_ros.tokens import Tokenizer
@@ -61,13 +62,15 @@ class Captioner:
         precision: str = "auto",
         beams: int = 1,
         trust: Trust | None = None,
+        progress: Progress | None = None,
     ) -> Captioner:
         """Open a built-in model by name, or a model folder.
 
         ``engine``: auto, or a name of ``runtime.registry.ENGINES``; ``threads`` of the CPU, None
         for the engine's choice; ``precision`` of its arithmetic: auto, fp32, or what else it has.
-        TensorRT builds for minutes what the store does not hold. ``beams`` above one search for
-        more probable captions than greedy ones, at the price of so many decoder calls a token.
+        TensorRT builds for minutes what the store does not hold; ``progress`` is told once a
+        second, from another thread, how far that is. ``beams`` above one search for more probable
+        captions than greedy ones, at the price of so many decoder calls a token.
         Raises BadModel or EngineError, with a sentence that says what to do, and ValueError if
         ``beams`` is below one.
         """
@@ -87,7 +90,9 @@ class Captioner:
             familiarity = Familiarity.of(named, len(config.vision.taps) * config.vision.width)
         except ValueError as error:
             raise BadModel(f"{folder / WEIGHTS}: {error}") from error
-        opened = open_engine(engine, folder, threads=threads, precision=precision)
+        opened = open_engine(
+            engine, folder, threads=threads, precision=precision, progress=progress
+        )
         captioner = cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
         if beams > 1:
             captioner.decode = partial(beam.decode, beams=beams)

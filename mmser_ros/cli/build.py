@@ -8,16 +8,12 @@ the node builds by itself what it does not find there. The other engines need no
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 
 from mmser_ros.cli.failure import OK, USAGE, Failure
 
 BACKENDS = ("tensorrt", "tensorrt-rtx")
 """Engines that are built, in the order in which auto tries them."""
-_CLEARED = "\r\x1b[K"
-"""Goes back to the beginning of a terminal's line and empties it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build what the store does not hold, load all of it, and say where it is."""
+    from mmser_ros.cli.opening import opening
     from mmser_ros.folders import find_model
     from mmser_ros.runtime.registry import AUTO, ENGINES
     from mmser_ros.runtime.tensorrt_engine import open_tensorrt
@@ -50,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     precision = precisions[0] if args.precision == AUTO else args.precision
     if precision not in precisions:
         raise Failure(f"--precision is {precision}; {name} has {', '.join(precisions)}.", USAGE)
-    _log()
     package = name.replace("-", "_")
-    engine = open_tensorrt(folder, package=package, precision=precision, progress=_progress)
+    with opening() as progress:
+        engine = open_tensorrt(folder, package=package, precision=precision, progress=progress)
     info = engine.info
     engine.close()
     print(f"{info.model} for {info.device}: {info.backend}, {info.precision}. {_kept(folder)}")
@@ -81,16 +78,3 @@ def _kept(folder: Path) -> str:
         if entry.manifest is not None and entry.manifest.key.weights == weights
     ]
     return f"{store.folder} holds {len(sizes)} plans of it, {megabytes(sum(sizes))}."
-
-
-def _log() -> None:
-    """Let the store say on stderr what it builds, and why."""
-    clear = _CLEARED if sys.stderr.isatty() else ""
-    logging.basicConfig(level=logging.WARNING, format=f"{clear}%(message)s")
-    logging.getLogger("mmser_ros").setLevel(logging.INFO)
-
-
-def _progress(words: str) -> None:
-    """Show on a terminal for how long it has been building."""
-    if sys.stderr.isatty():
-        print(f"{_CLEARED}{words}", end="", file=sys.stderr, flush=True)

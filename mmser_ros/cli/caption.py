@@ -85,13 +85,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="nano", help="built-in model, or a model folder (default %(default)s)"
     )
     parser.add_argument(
-        "--engine", default="auto", help="auto, onnx, openvino or torch (default auto)"
+        "--engine",
+        default="auto",
+        help="auto (default) takes the first that works; or tensorrt, tensorrt-rtx, cuda, onnx, "
+        "openvino, torch, which then runs or fails",
     )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine")
     parser.add_argument(
         "--precision",
         default="auto",
-        help="of the engine's arithmetic: auto (fp32), fp32, int8 (onnx) or bf16 (openvino)",
+        help="of the engine's arithmetic: auto (fp32), fp32, int8 (onnx), bf16 (openvino, cuda) "
+        "or fp16 (tensorrt)",
     )
     parser.add_argument(
         "--beams",
@@ -150,18 +154,21 @@ def run(args: argparse.Namespace) -> int:
 def load_captioner(args: argparse.Namespace) -> Captioner:
     """The captioner that add_model_arguments' arguments ask for."""
     from mmser_ros.captioner import Captioner
+    from mmser_ros.cli.opening import opening
 
     if args.threads is not None and args.threads < 1:
         raise Failure(f"--threads is {args.threads}; it must be at least 1.", USAGE)
     if args.beams < 1:
         raise Failure(f"--beams is {args.beams}; it must be at least 1.", USAGE)
-    return Captioner.load(
-        args.model,
-        engine=args.engine,
-        threads=args.threads,
-        precision=args.precision,
-        beams=args.beams,
-    )
+    with opening() as progress:
+        return Captioner.load(
+            args.model,
+            engine=args.engine,
+            threads=args.threads,
+            precision=args.precision,
+            beams=args.beams,
+            progress=progress,
+        )
 
 
 @dataclass

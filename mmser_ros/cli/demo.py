@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="nano", help="built-in model, or a model folder (default nano)"
     )
-    parser.add_argument("--engine", default="auto", help="auto, onnx or torch (default auto)")
+    parser.add_argument(
+        "--engine", default="auto", help="as the node's: auto, tensorrt, onnx ... (default auto)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from mmser_ros.cli.failure import Failure
 from mmser_ros.cli.live_table import LiveTable
+from mmser_ros.cli.opening import opening
 from mmser_ros.node.transport import for_large_images
 from mmser_ros.types import Stage
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mmser_ros.node.listener import Announcement, Heard, Listener
 
 READY = 60.0
-"""Seconds the node may take to load its model."""
+"""Seconds the node may take to load its model, once it builds no engine any more."""
 MEET = 20.0
 """Seconds the camera waits for the node to subscribe."""
 QUIET = 2.0
@@ -133,7 +134,7 @@ class _Camera(_Child):
 def _node(recording: Recording, folder: Path, model: str, engine: str) -> Iterator[_Child]:
     compressed = recording.kind.endswith("CompressedImage")
     topic = "image/compressed" if compressed else "image"
-    command = [sys.executable, "-m", "mmser_ros.node.captioner_node", "--ros-args"]
+    command = [sys.executable, "-m", "mmser_ros.node.main", "--ros-args"]
     settings = [
         f"model:='{model}'",
         f"engine:={engine}",
@@ -185,13 +186,19 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
 
 def _announced(listener: Listener, node: _Child) -> Announcement:
     deadline = time.monotonic() + READY
-    while listener.announcement is None:
-        node.check()
-        if listener.problem:
-            raise Failure(f"The node reports: {listener.problem}")
-        if time.monotonic() > deadline:
-            raise Failure(f"The node was not ready after {READY:g} s. {node.last_words()}")
-        listener.listen(0.1)
+    told = ""
+    with opening() as progress:
+        while listener.announcement is None:
+            node.check()
+            if listener.problem:
+                raise Failure(f"The node reports: {listener.problem}")
+            if listener.message != told:  # while it builds, once a second
+                told = listener.message
+                progress(told)
+                deadline = time.monotonic() + READY
+            if time.monotonic() > deadline:
+                raise Failure(f"The node was not ready after {READY:g} s. {node.last_words()}")
+            listener.listen(0.1)
     return listener.announcement
 
 

@@ -6,32 +6,27 @@ The executor's thread takes messages in and never waits for inference; the worke
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 
-from mmser_ros.node import conversions, images, inputs, process
+from mmser_ros.node import conversions, images, inputs
 from mmser_ros.node.camera_watch import CameraWatch
 from mmser_ros.node.describe_scene import DescribeSceneServer, Refused, SceneGoal
+from mmser_ros.node.diagnostics import Diagnostics
 from mmser_ros.node.health import Health, Situation
 from mmser_ros.node.mailbox import Mailbox
 from mmser_ros.node.outlet import LOG_PERIOD, RosOutlet
 from mmser_ros.node.parameters import BY_NAME, BadParameter, Settings, declare
-from mmser_ros.node.qos import DIAGNOSTICS
 from mmser_ros.node.worker import Arrival, Captions, Goal, Worker, describe
+from mmser_ros.runtime.progress import Progress
 from mmser_ros.types import Frame
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -39,29 +34,15 @@ STOP_TIMEOUT = 0.7
 """Seconds that a frame at hand is waited for when the node stops."""
 
 
-def load_captioner(settings: Settings) -> Captions:
-    """The captioner that the settings ask for. Raises BadModel or EngineError."""
-    from mmser_ros.captioner import Captioner
-
-    return Captioner.load(
-        settings.model,
-        engine=settings.engine,
-        threads=settings.threads or None,
-        precision=settings.precision,
-        beams=settings.beams,
-    )
+Load = Callable[[Settings, Progress], Captions]
+"""Makes the captioner that the settings ask for, and tells what goes on if that takes long."""
 
 
 class CaptionerNode(LifecycleNode):
     """Captions an image topic. See config/captioner.yaml for its parameters."""
 
-    def __init__(
-        self, *, load: Callable[[Settings], Captions] = load_captioner, **options: Any
-    ) -> None:
-        """``load`` makes the captioner, ``options`` are those of a node.
-
-        Raises BadParameter with a sentence.
-        """
+    def __init__(self, *, load: Load, **options: Any) -> None:
+        """``options`` are those of a node. Raises BadParameter with a sentence."""
         super().__init__("captioner", **options)
         self._load = load
         self._settings = declare(self)
@@ -80,13 +61,10 @@ class CaptionerNode(LifecycleNode):
             self, self._input.topic, self._settings.base_frame, self._settings.camera_info
         )
         self._scenes = DescribeSceneServer(self, self._newest_frame, self._ask, self._age)
-        self._diagnostics = self.create_publisher(
-            DiagnosticArray, DIAGNOSTICS.name, DIAGNOSTICS.quality.profile()
-        )
         self._ending = threading.Event()
         # Not the node's clock: simulated time may stand still.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._on_diagnostics, clock=self._steady)
+        self._diagnostics = Diagnostics(self, self._health, self._situation, self._steady)
         if self._settings.autostart:
             self._starter = self.create_timer(0.0, self._bring_up, clock=self._steady)
 
@@ -101,10 +79,11 @@ class CaptionerNode(LifecycleNode):
         """Load the model and warm it up."""
         settings = self._settings
         self.get_logger().info(f"Loading the model '{settings.model}' ...")
+        self._health.loading(f"loading the model '{settings.model}'")
         self._mailbox = Mailbox()
         self._outlet = RosOutlet(self, self._age)
         self._worker = Worker(
-            lambda: self._load(settings),
+            lambda: self._load(settings, self._on_progress),
             self._mailbox,
             self._outlet,
             self._health,
@@ -117,6 +96,7 @@ class CaptionerNode(LifecycleNode):
                 if self._ending.is_set() or not self.context.ok():
                     self.get_logger().info("Stopped while the model was being loaded.")
                     return FAILURE
+                self._diagnostics.keep_up()
         except Exception as error:  # noqa: BLE001 - logged and diagnosed, configure can be retried
             sentence = f"The captioner could not be configured: {describe(error)}"
             self.get_logger().error(sentence)
@@ -172,6 +152,11 @@ class CaptionerNode(LifecycleNode):
         self.get_logger().error("An unexpected error; the captioner goes back to unconfigured.")
         self._release()
         return SUCCESS
+
+    def _on_progress(self, doing: str) -> None:
+        """From a thread of the engine store's: what takes so long."""
+        self._health.loading(doing)
+        self.get_logger().info(f"{doing} ...", throttle_duration_sec=LOG_PERIOD)
 
     def _unsubscribe(self) -> None:
         if self._images is not None:
@@ -295,8 +280,8 @@ class CaptionerNode(LifecycleNode):
     def _state(self) -> str:
         return str(self._state_machine.current_state[1])
 
-    def _on_diagnostics(self) -> None:
-        situation = Situation(
+    def _situation(self) -> Situation:
+        return Situation(
             state=self._state(),
             engine=self._engine,
             topic=self._input.topic,
@@ -305,40 +290,3 @@ class CaptionerNode(LifecycleNode):
             hint=self._input.hint(),
             camera=self._camera.words or "not read",
         )
-        report = self._health.report(situation)
-        stamp = self.get_clock().now().to_msg()
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: captions"
-        self._diagnostics.publish(
-            conversions.diagnostics_message(report, stamp, name, self._engine)
-        )
-
-
-def main(
-    argv: list[str] | None = None,
-    *,
-    load: Callable[[Settings], Captions] = load_captioner,
-) -> int:
-    """Run the node until it is interrupted or terminated; the exit code."""
-    arguments = sys.argv if argv is None else ["captioner", *argv]
-    argparse.ArgumentParser(
-        prog="captioner",
-        description="Caption a camera's images, coarse at once, then refined.",
-        epilog="Everything is set in the ROS way: --ros-args -p refine:=never -r image:=/camera/"
-        "image_raw. config/captioner.yaml lists and explains every parameter.",
-    ).parse_args(remove_ros_args(arguments)[1:])
-    wake = process.signalled()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = CaptionerNode(load=load)
-    except BadParameter as error:
-        print(f"captioner: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 2
-    code = process.run(node, node, wake)
-    if not node.close():
-        process.leave(code)
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

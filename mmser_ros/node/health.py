@@ -72,7 +72,7 @@ class Health:
     def reset(self) -> None:
         """Begin to count anew, at activation."""
         with self._lock:
-            self._down = ""
+            self._down = self._doing = ""
             self._began = self._clock()
             self._counts = dict.fromkeys(COUNTED, 0)
             self._last_frame = self._began
@@ -137,15 +137,20 @@ class Health:
             if stage is Stage.COARSE:
                 self._looks.append(self._clock())
 
+    def loading(self, doing: str) -> None:
+        """The node is being configured; what goes on: building nano decode 3:10."""
+        with self._lock:
+            self._down, self._doing = "", doing
+
     def down(self, reason: str) -> None:
         """The node could not be configured or activated."""
         with self._lock:
-            self._down = reason
+            self._down, self._doing = reason, ""
 
     def up(self) -> None:
         """The node is configured."""
         with self._lock:
-            self._down = ""
+            self._down = self._doing = ""
 
     def report(self, now: Situation) -> Report:
         """The state of things, in the order of severity."""
@@ -156,6 +161,8 @@ class Health:
     def _verdict(self, now: Situation) -> tuple[Level, str]:
         if self._down:
             return Level.ERROR, self._down
+        if self._doing:
+            return Level.WARN, f"No captions yet: {self._doing}."
         if now.state != "active":
             return Level.WARN, f"No captions: the captioner is {now.state}."
         if self._failing:

@@ -64,8 +64,10 @@ class Listener:
     """None until the captioner is configured."""
     diagnostics: dict[str, str]
     """The last values that it published, by name."""
+    message: str = ""
+    """Of its last diagnostics."""
     problem: str = ""
-    """Its diagnostics' message while they report an error."""
+    """The same while they report an error."""
 
     def __init__(self) -> None:
         self.diagnostics = {}
@@ -151,4 +153,5 @@ class Listener:
         for status in msg.status:
             self.diagnostics = {item.key: item.value for item in status.values}
             broken = status.level >= DiagnosticStatus.ERROR
+            self.message = status.message
             self.problem = status.message if broken else ""

@@ -17,8 +17,9 @@ from mmser_ros.runtime.graphs import (
     read_parameters,
 )
 from mmser_ros.runtime.networks import REVISION, network
+from mmser_ros.runtime.progress import Progress
 from mmser_ros.runtime.tensorrt_api import Api, Profile
-from mmser_ros.runtime.weights import digest, load_weights
+from mmser_ros.runtime.weights import load_weights
 
 IMAGES = 8
 """Most images that are encoded at once; more take several calls."""
@@ -58,9 +59,12 @@ def profiles(graph: Graph, config: ModelConfig) -> tuple[Profile, ...]:
 
 
 def key(
-    folder: Path, graph: Graph, api: Api, precision: str, device: tuple[str, str]
+    folder: Path, graph: Graph, api: Api, precision: str, device: tuple[str, str], weights: str
 ) -> store.Key:
-    """What a graph's plan is kept under; ``device`` is its name and compute capability."""
+    """What a graph's plan is kept under.
+
+    ``device`` is its name and compute capability, ``weights`` their hash.
+    """
     config = load_config(folder / "config.json")
     ranges: dict[str, list[str]] = {}
     for profile in profiles(graph, config):
@@ -70,7 +74,7 @@ def key(
     made_from = graph.path(folder).read_bytes() + REVISION
     return store.Key(
         name=f"{config.name} {graph.name}",
-        weights=digest(folder),
+        weights=weights,
         graph=hashlib.sha256(made_from).hexdigest()[:12],
         backend=api.backend,
         device=device[0],
@@ -96,7 +100,7 @@ def build_plan(
 def build(
     folder: Path,
     precision: str = "fp16",
-    progress: store.Progress | None = None,
+    progress: Progress | None = None,
     package: str = "tensorrt",
 ) -> dict[str, bytes]:
     """The plans of all graphs by name, from nothing; ``progress`` is told what is being built.

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmser_ros.model.config import BadModel
 from mmser_ros.runtime.cuda_device import has_driver
 from mmser_ros.runtime.engine import Engine, EngineError
 from mmser_ros.runtime.graphs import missing_graph
+from mmser_ros.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
 NO_DRIVER = "there is no NVIDIA driver"
 
+Told = Progress | None
+Opener = Callable[[Path, int | None, str, Told], Engine]
+"""Opens a model folder, with so many CPU threads, in a precision; tells what takes long."""
 
-def _open_cuda(folder: Path, threads: int | None, precision: str) -> Engine:
+
+def _open_cuda(folder: Path, threads: int | None, precision: str, told: Told) -> Engine:
     from mmser_ros.runtime.cuda_engine import CudaEngine
 
     return CudaEngine(folder, precision=precision)
 
 
-def _open_onnx(folder: Path, threads: int | None, precision: str) -> Engine:
+def _open_onnx(folder: Path, threads: int | None, precision: str, told: Told) -> Engine:
     from mmser_ros.runtime.onnx_engine import OnnxEngine
 
     return OnnxEngine(folder, threads=threads, precision=precision)
 
 
-def _open_openvino(folder: Path, threads: int | None, precision: str) -> Engine:
+def _open_openvino(folder: Path, threads: int | None, precision: str, told: Told) -> Engine:
     from mmser_ros.runtime.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(folder, threads=threads, precision=precision)
 
 
-def _open_torch(folder: Path, threads: int | None, precision: str) -> Engine:
+def _open_torch(folder: Path, threads: int | None, precision: str, told: Told) -> Engine:
     from mmser_ros.runtime.torch_engine import TorchEngine
 
     return TorchEngine(folder, threads=threads)
@@ -52,8 +58,7 @@ class Known:
     """Of its arithmetic; the first is the default, and gives the captions of the model card."""
     graphs: bool
     """Whether it runs a model's ONNX graphs."""
-    open: Callable[[Path, int | None, str], Engine]
-    """Of a model folder, CPU threads and a precision."""
+    open: Opener
     gpu: bool = False
     """Whether it runs on an NVIDIA GPU."""
     extra: str = ""
@@ -73,10 +78,10 @@ class Known:
 def _tensorrt(package: str) -> Known:
     """TensorRT or TensorRT-RTX, which are two packages of one interface."""
 
-    def opened(folder: Path, threads: int | None, precision: str) -> Engine:
+    def opened(folder: Path, threads: int | None, precision: str, told: Told) -> Engine:
         from mmser_ros.runtime.tensorrt_engine import open_tensorrt
 
-        return open_tensorrt(folder, package=package, precision=precision)
+        return open_tensorrt(folder, package=package, precision=precision, progress=told)
 
     packages = (package, "onnx", "cuda.bindings")
     extra = f"'mmser-ros[{package.replace('_', '-')}]'"
@@ -95,22 +100,51 @@ ENGINES = {
 before OpenVINO it has to be as fast in ``benchmarks/precision.py``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why an engine does not run a model here."""
+
+    says: str
+    remedy: str = ""
+    """What would help, as one would type it; empty where nothing that can be typed does."""
+
+
+def hindrance(name: str, folder: Path) -> Hindrance | None:
+    """What is in the way of an engine of ENGINES, as far as can be told without opening it."""
+    known = ENGINES[name]
+    if known.gpu and not has_driver():
+        return Hindrance(NO_DRIVER)
+    if known.graphs and (lacking := missing_graph(folder)) is not None:
+        return Hindrance(
+            f"{lacking} does not exist", f"python -m mmser_ros.runtime.export {folder}"
+        )
+    if known.missing:
+        return Hindrance(f"{known.missing[0]} is not installed", known.remedy)
+    return None
+
+
 def open_engine(
-    name: str, folder: Path, *, threads: int | None = None, precision: str = AUTO
+    name: str,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    precision: str = AUTO,
+    progress: Progress | None = None,
 ) -> Engine:
     """Open a model folder with an engine of ENGINES, or the first that works for ``auto``.
 
     ``threads`` of the CPU; None lets the engine decide. ``precision`` of the arithmetic; auto
-    is the engine's own, which gives the captions that the model was scored by. An engine that
-    is named runs or fails. Raises EngineError for an unknown engine or precision, or a missing
-    package, BadModel for a folder that cannot be used.
+    is the engine's own, which gives the captions that the model was scored by. ``progress`` is
+    told while an engine is built. An engine that is named runs or fails; one log line says what
+    was taken, and why. Raises EngineError for an unknown engine or precision, a missing package,
+    or an engine that does not work, BadModel for a folder that cannot be used.
     """
     if threads is not None and threads < 1:
         raise EngineError(f"An engine needs at least one thread, not {threads}.")
     if name != AUTO and name not in ENGINES:
         raise EngineError(f"There is no engine '{name}'; choose from {_names()}.")
     if name == AUTO:
-        return _first(folder, threads, precision)
+        return _first(folder, threads, precision, progress)
     known = ENGINES[name]
     if precision not in (AUTO, *known.precisions):
         raise EngineError(
@@ -122,15 +156,28 @@ def open_engine(
             f"The engine '{name}' needs the package {known.missing[0]}, which is not installed: "
             f"{known.remedy}"
         )
-    engine = known.open(folder, threads, known.precisions[0] if precision == AUTO else precision)
-    log.debug("opened %s", engine.info)
+    engine = _opened(known, folder, threads, precision, progress)
+    log.info("Engine %s, which was asked for.", name)
     return engine
 
 
-def _first(folder: Path, threads: int | None, precision: str) -> Engine:
+def _opened(
+    known: Known, folder: Path, threads: int | None, precision: str, progress: Progress | None
+) -> Engine:
+    precision = known.precisions[0] if precision == AUTO else precision
+    try:
+        return known.open(folder, threads, precision, progress)
+    except ImportError as error:
+        raise EngineError(
+            f"What it needs is installed, but cannot be imported ({error}). Install it anew: "
+            f"{known.remedy}"
+        ) from error
+
+
+def _first(folder: Path, threads: int | None, precision: str, progress: Progress | None) -> Engine:
     """The first engine that has the precision and works here; said in one log line.
 
-    Of those for a GPU, one that cannot be opened makes room for the next.
+    One that cannot be opened makes room for the next. A model that is of no use is that for all.
     """
     able = [name for name in ENGINES if precision in (AUTO, *ENGINES[name].precisions)]
     if not able:
@@ -138,42 +185,48 @@ def _first(folder: Path, threads: int | None, precision: str) -> Engine:
         raise EngineError(
             f"No engine has the precision '{precision}'; choose from {', '.join([AUTO, *every])}."
         )
-    lacking = missing_graph(folder)
-    hindrances: dict[str, None] = {}
-    remedies = {f"python -m mmser_ros.runtime.export {folder}": None} if lacking else {}
+    passed: dict[str, Hindrance] = {}
     for name in able:
-        known = ENGINES[name]
-        if known.gpu and not has_driver():
-            hindrances[NO_DRIVER] = None
-        elif known.graphs and lacking is not None:
-            hindrances[f"{lacking} does not exist"] = None
-        elif known.missing:
-            hindrances[f"{known.missing[0]} is not installed"] = None
-            remedies[known.remedy] = None
-        else:
+        found = hindrance(name, folder)
+        if found is None:
             try:
-                engine = open_engine(name, folder, threads=threads, precision=precision)
-            except EngineError as error:
-                if not known.gpu:
-                    raise
-                hindrances[f"{name} does not work ({error})"] = None
-                continue
-            _tell(name, [text for text in hindrances if text != NO_DRIVER], precision)
-            return engine
-    remedies = remedies or {"another precision": None}
+                engine = _opened(ENGINES[name], folder, threads, precision, progress)
+            except BadModel:
+                raise
+            except Exception as error:  # noqa: BLE001 - said below, whatever it is
+                found = Hindrance(f"it does not work: {_sentence(error)}")
+            else:
+                _tell(name, passed, precision)
+                return engine
+        passed[name] = found
+    remedies = dict.fromkeys(found.remedy for found in passed.values() if found.remedy)
     raise EngineError(
-        f"No engine can run {folder}: {', '.join(hindrances)}. Try: {' or '.join(remedies)}"
+        f"No engine can run {folder}: {_reasons(passed)}. "
+        f"Try: {' or '.join(remedies) or 'another precision'}"
     )
 
 
-def _tell(name: str, hindrances: list[str], precision: str) -> None:
-    """Say which engine was taken, and why."""
-    if hindrances:
-        log.warning("engine %s, not a better one: %s", name, ", ".join(hindrances))
-        return
-    packages = " and ".join(ENGINES[name].packages)
-    wanted = "" if precision == AUTO else f"; it is the best with the precision {precision}"
-    log.info("engine %s: %s can be imported, the model has its graphs%s", name, packages, wanted)
+def _tell(name: str, passed: Mapping[str, Hindrance], precision: str) -> None:
+    """Say which engine was taken, and why not a better one. Without a GPU that is no loss."""
+    lost = any(found.says != NO_DRIVER for found in passed.values())
+    level = logging.WARNING if lost else logging.INFO
+    wanted = "" if precision == AUTO else f" with the precision {precision}"
+    reasons = f" ({_reasons(passed)})" if passed else ""
+    log.log(level, "Engine %s, the first that works here%s%s.", name, wanted, reasons)
+
+
+def _reasons(passed: Mapping[str, Hindrance]) -> str:
+    """In words: tensorrt, cuda: there is no NVIDIA driver; onnx: ..."""
+    names: dict[str, list[str]] = {}
+    for name, found in passed.items():
+        names.setdefault(found.says, []).append(name)
+    return "; ".join(f"{', '.join(each)}: {says}" for says, each in names.items())
+
+
+def _sentence(error: Exception) -> str:
+    """An error in words; others than the house's own get their type in front."""
+    words = str(error).rstrip(".")
+    return words if isinstance(error, EngineError) else f"{type(error).__name__}: {words}"
 
 
 def _installed(package: str) -> bool:

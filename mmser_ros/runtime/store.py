@@ -19,7 +19,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +36,7 @@ from mmser_ros.runtime.entry import (
     read_plan,
     write,
 )
+from mmser_ros.runtime.progress import Progress, minutes, ticking
 
 __all__ = ["LIMIT", "Entry", "Key", "Store", "default_folder", "megabytes"]
 
@@ -44,9 +44,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Plan = bytes | memoryview
-Progress = Callable[[str], None]
-"""Told once a second, from another thread, what goes on: building nano decode 3:10."""
-
 LOCK = "lock"
 LIMIT = 8 << 30
 """Bytes that are kept at most: several engines of the largest model."""
@@ -111,10 +108,10 @@ class Store:
                     reason = fault
             log.info("Building %s for %s: %s.", key.name, key.backend, reason)
             began = time.monotonic()
-            with _ticking(f"building {key.name}", progress):
+            with ticking(f"building {key.name}", progress):
                 plan = build()
             seconds = time.monotonic() - began
-            log.info("Built %s in %s.", key.name, _minutes(seconds))
+            log.info("Built %s in %s.", key.name, minutes(seconds))
             loaded = load(plan)
             if locked:
                 self._keep(key, plan, seconds)
@@ -178,7 +175,7 @@ class Store:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.info("%s ...", doing.capitalize())
-            with _ticking(doing, progress):
+            with ticking(doing, progress):
                 fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:  # a file system without locks
             self._warn(error)
@@ -236,32 +233,6 @@ def _entry(folder: Path) -> Entry | None:
     except OSError:
         return None
     return Entry(folder, size, used, manifest)
-
-
-@contextmanager
-def _ticking(doing: str, progress: Progress | None) -> Iterator[None]:
-    """Tell ``progress`` once a second for how long it has been going on."""
-    if progress is None:
-        yield
-        return
-    tell, began, ended = progress, time.monotonic(), threading.Event()
-
-    def tick() -> None:
-        while not ended.is_set():
-            tell(f"{doing} {_minutes(time.monotonic() - began)}")
-            ended.wait(1.0)
-
-    ticker = threading.Thread(target=tick, name="progress", daemon=True)
-    ticker.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        ticker.join()
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def megabytes(size: int) -> str:

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmser_ros.model.config import BadModel, ModelConfig, load_config
+from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime import plans
 from mmser_ros.runtime.cuda_device import Device, DeviceArray, probe_driver
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.engine import EngineInfo, Floats, Levels
 from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, GRAPHS, SHARPEN, read_parameters
-from mmser_ros.runtime.store import Progress, Store
+from mmser_ros.runtime.progress import Progress
+from mmser_ros.runtime.store import Store
 from mmser_ros.runtime.tensorrt_api import Api, Context
 from mmser_ros.runtime.tensorrt_decoder import Decoder
 from mmser_ros.runtime.weights import digest, load_weights
@@ -52,17 +53,17 @@ def open_tensorrt(
     device = Device()
     try:
         info = EngineInfo(config.name, digest(folder), api.backend, precision, device.name)
-        capability = device.capability
+        gpu = (device.name, device.capability)
         contexts = {}
         for graph in GRAPHS:
-            key = plans.key(folder, graph, api, precision, (device.name, capability))
-            build = partial(plans.build_plan, folder, graph, precision, api, capability)
+            key = plans.key(folder, graph, api, precision, gpu, info.weights_hash)
+            build = partial(plans.build_plan, folder, graph, precision, api, device.capability)
             loaded = (store or Store()).fetch(key, build, api.load, progress)
             numbers = range(len(plans.profiles(graph, config)))
             contexts[graph.name] = [api.context(loaded, n, device.stream) for n in numbers]
         embedding = load_weights(folder, EMBEDDING)[EMBEDDING]
         return TensorRtEngine(config, info, embedding, device, contexts)
-    except (BadModel, EngineError):
+    except Exception:
         device.close()
         raise
 

@@ -72,7 +72,7 @@ def processes_of(parent: int) -> dict[str, int]:
         except OSError:
             continue
         if f"PPid:\t{parent}\n" in status:
-            for name, sign in (("node", "mmser_ros.node.captioner_node"), ("camera", "play")):
+            for name, sign in (("node", "mmser_ros.node.main"), ("camera", "play")):
                 if sign in words:
                     found[name] = int(folder.name)
     return found

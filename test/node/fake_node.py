@@ -7,11 +7,12 @@ import time
 
 from fake_captioner import FakeCaptioner
 
-from mmser_ros.node.captioner_node import main
+from mmser_ros.node.main import main
 from mmser_ros.node.parameters import Settings
+from mmser_ros.runtime.progress import Progress
 
 
-def load(settings: Settings) -> FakeCaptioner:
+def load(settings: Settings, progress: Progress) -> FakeCaptioner:
     if settings.model == "slow_to_load":
         time.sleep(60)
     return FakeCaptioner(float(sys.argv[1]))

@@ -53,7 +53,7 @@ class Bench:
         self.publisher = self.probe.node.create_publisher(Image, "image", qos_profile_sensor_data)
         self.number = 0
 
-    def _load(self, settings: Any) -> FakeCaptioner:
+    def _load(self, settings: Any, progress: Any) -> FakeCaptioner:
         self.made.append(self.load())
         return self.made[-1]
 

@@ -69,6 +69,20 @@ def test_a_failed_configuration_is_an_error_until_it_succeeds() -> None:
     assert state.report(ACTIVE).level is Level.OK
 
 
+def test_loading_warns_with_what_takes_so_long_until_it_has_succeeded_or_failed() -> None:
+    state, _ = health()
+    state.down("There is no model 'nono'.")
+    state.loading("building nano decode 3:10")
+    report = state.report(dataclasses.replace(ACTIVE, state="configuring"))
+    assert report.level is Level.WARN
+    assert report.message == "No captions yet: building nano decode 3:10."
+    state.down("The disk is full.")
+    assert state.report(ACTIVE).message == "The disk is full."
+    state.loading("loading the model 'nano'")
+    state.up()
+    assert state.report(ACTIVE).level is Level.OK
+
+
 def test_an_inactive_captioner_warns_that_no_captions_come() -> None:
     state, _ = health()
     report = state.report(dataclasses.replace(ACTIVE, state="inactive"))

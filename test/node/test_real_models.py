@@ -40,7 +40,7 @@ def probe() -> Iterator[Probe]:
 
 @contextmanager
 def captioner(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "mmser_ros.node.captioner_node", "--ros-args"]
+    command = [sys.executable, "-m", "mmser_ros.node.main", "--ros-args"]
     node = subprocess.Popen(
         [*command, "-r", "image:=camera/image_raw", *arguments],
         stderr=subprocess.PIPE,

@@ -172,16 +172,17 @@ def test_graph_that_cannot_be_read_is_refused(tiny_model, api):
 
 
 def test_builds_are_kept_apart(tiny_model, api, monkeypatch):
-    def folder(graph=GLANCE, precision="fp16", device=("GPU", "8.9")):
-        return plans.key(tiny_model, graph, api, precision, device).folder
+    def folder(graph=GLANCE, precision="fp16", device=("GPU", "8.9"), weights="0123"):
+        return plans.key(tiny_model, graph, api, precision, device, weights).folder
 
     others = [
         folder(graph=ENCODE),
         folder(precision="fp32"),
         folder(device=("GPU", "8.6")),
         folder(device=("Other GPU", "8.9")),
+        folder(weights="4567"),
     ]
-    assert folder() == folder() and folder() not in others and len(set(others)) == 4
+    assert folder() == folder() and folder() not in others and len(set(others)) == 5
     before = folder()
     monkeypatch.setattr(plans, "REVISION", b"another")
     assert folder() != before

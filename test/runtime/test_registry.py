@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 
@@ -35,8 +36,19 @@ def test_auto_takes_onnx_runtime_and_says_why(tiny_model, caplog):
     caplog.set_level(logging.INFO)
     engine = open_engine("auto", tiny_model, threads=1)
     assert engine.info.backend.startswith("onnxruntime")
-    assert [record.message for record in caplog.records if "engine onnx" in record.message] == [
-        "engine onnx: onnxruntime can be imported, the model has its graphs"
+    (record,) = [r for r in caplog.records if r.name == registry.__name__]
+    assert record.levelno == logging.INFO
+    assert record.message == (
+        "Engine onnx, the first that works here (tensorrt, tensorrt-rtx, cuda: there is no "
+        "NVIDIA driver)."
+    )
+
+
+def test_an_engine_that_is_named_is_told_in_one_line_too(tiny_model, caplog):
+    caplog.set_level(logging.INFO)
+    open_engine("onnx", tiny_model, threads=1)
+    assert [r.message for r in caplog.records if r.name == registry.__name__] == [
+        "Engine onnx, which was asked for."
     ]
 
 
@@ -56,14 +68,15 @@ def test_auto_without_onnx_runtime_takes_torch_and_warns(tiny_model, without, ca
     assert open_engine("auto", tiny_model).info.backend.startswith("torch")
     (record,) = [r for r in caplog.records if r.name == registry.__name__]
     assert record.levelno == logging.WARNING
-    assert "onnxruntime is not installed, openvino is not installed" in record.message
+    assert "onnx: onnxruntime is not installed; openvino: openvino is not" in record.message
 
 
 def test_auto_without_onnx_runtime_takes_openvino_before_torch(tiny_model, without, caplog):
     pytest.importorskip("openvino", reason="openvino is not installed")
     without("onnxruntime")
     assert open_engine("auto", tiny_model).info.backend.startswith("openvino")
-    assert "engine openvino, not a better one: onnxruntime is not installed" in caplog.text
+    assert "Engine openvino, the first that works here" in caplog.text
+    assert "; onnx: onnxruntime is not installed)." in caplog.text
 
 
 def test_auto_takes_the_best_engine_that_has_the_precision(tiny_model, without, caplog):
@@ -71,9 +84,11 @@ def test_auto_takes_the_best_engine_that_has_the_precision(tiny_model, without, 
     caplog.set_level(logging.INFO)
     info = open_engine("auto", tiny_model, threads=1, precision="int8").info
     assert info.backend.startswith("onnxruntime") and info.precision == "int8"
-    assert "it is the best with the precision int8" in caplog.text
+    assert "the first that works here with the precision int8" in caplog.text
     without("openvino")
-    with pytest.raises(EngineError, match=r"openvino is not .* Try: pip install openvino onnx$"):
+    with pytest.raises(
+        EngineError, match=r"openvino: openvino is not .* Try: pip install openvino onnx$"
+    ):
         open_engine("auto", tiny_model, precision="bf16")
 
 
@@ -112,7 +127,77 @@ def test_auto_passes_over_engines_of_a_gpu_that_do_not_work(tiny_model, monkeypa
     assert open_engine("auto", tiny_model).info.backend.startswith("onnxruntime")
     (record,) = [r for r in caplog.records if r.name == registry.__name__]
     assert record.levelno == logging.WARNING
-    assert "cuda does not work (torch" in record.message
+    assert "cuda: it does not work: torch" in record.message
+
+
+def broken(monkeypatch, error, *names):
+    """Let engines raise an error when they are opened."""
+
+    def fail(*_):
+        raise error
+
+    for name in names:
+        known = dataclasses.replace(registry.ENGINES[name], open=fail)
+        monkeypatch.setitem(registry.ENGINES, name, known)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("CUDA error: out of memory"), "RuntimeError: CUDA error: out of memory"),
+        (EngineError("The plan is of no use."), "The plan is of no use"),
+        (ImportError("numpy.core failed"), "installed, but cannot be imported (numpy.core failed"),
+    ],
+)
+def test_auto_goes_on_to_the_next_engine_whatever_is_wrong_with_one(
+    tiny_model, monkeypatch, caplog, error, words
+):
+    broken(monkeypatch, error, "onnx", "openvino")
+    assert open_engine("auto", tiny_model).info.backend.startswith("torch")
+    (record,) = [r for r in caplog.records if r.name == registry.__name__]
+    assert record.levelno == logging.WARNING
+    assert "onnx" in record.message and words in record.message
+    broken(monkeypatch, error, "torch")
+    with pytest.raises(EngineError, match=r"No engine can run .*torch: it does not work"):
+        open_engine("auto", tiny_model)
+
+
+def test_auto_does_not_go_on_with_a_model_that_is_of_no_use(tiny_model, monkeypatch):
+    broken(monkeypatch, BadModel("The weights are damaged."), "onnx")
+    with pytest.raises(BadModel, match="damaged"):
+        open_engine("auto", tiny_model)
+
+
+def test_a_package_that_cannot_be_imported_is_told_with_its_remedy(tiny_model, monkeypatch):
+    broken(monkeypatch, ImportError("libonnx.so: cannot open"), "onnx")
+    with pytest.raises(EngineError, match=r"libonnx\.so.*Install it anew: pip .* onnxruntime$"):
+        open_engine("onnx", tiny_model)
+
+
+@pytest.mark.parametrize("name", ["auto", "onnx"])
+def test_progress_reaches_the_engine(tiny_model, monkeypatch, name):
+    told: list[str] = []
+    known = registry.ENGINES["onnx"]
+
+    def opened(folder, threads, precision, progress):
+        progress("building tiny decode 0:00")
+        return known.open(folder, threads, precision, progress)
+
+    monkeypatch.setitem(registry.ENGINES, "onnx", dataclasses.replace(known, open=opened))
+    open_engine(name, tiny_model, progress=told.append)
+    assert told == ["building tiny decode 0:00"]
+
+
+def test_what_hinders_an_engine_is_known_before_it_is_opened(
+    tiny_model, tmp_path, without, monkeypatch
+):
+    assert registry.hindrance("cuda", tiny_model).says == registry.NO_DRIVER
+    assert registry.hindrance("onnx", tmp_path).remedy.endswith(f"runtime.export {tmp_path}")
+    without("torch")
+    assert registry.hindrance("torch", tmp_path).remedy == "pip install torch"
+    assert registry.hindrance("onnx", tiny_model) is None
+    monkeypatch.setattr(registry, "has_driver", lambda: True)
+    assert registry.hindrance("cuda", tiny_model).says == "torch is not installed"
 
 
 def test_engines_of_a_gpu_are_no_better_ones_where_there_is_none(tiny_model, without, caplog):
