@@ -85,7 +85,7 @@ class _Reader:
         self._engine = engine
         self._open = tuple(map(int, draft))
         """What is open behind the prompt."""
-        rows = engine.prefill(prefix, [*prompt, *self._open], len(self._open) + 1)
+        rows = engine.prefill(prefix, [*prompt, *self._open], len(self._open) + 1).logits()
         self._prompted = engine.length - len(self._open)
         self._drafted = {self._open[:place]: row for place, row in enumerate(rows)}
         self.calls = 1
@@ -99,7 +99,7 @@ class _Reader:
         while shared < min(len(ids) - 1, len(self._open)) and ids[shared] == self._open[shared]:
             shared += 1
         self._engine.rewind(self._prompted + shared)
-        rows = self._engine.extend(ids[shared:])
+        rows = self._engine.extend(ids[shared:]).logits()
         self._open = ids
         self.calls += 1
         return log_softmax(rows[-1])

@@ -12,11 +12,11 @@ Saxena 2023 (prompt lookup decoding).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
-from mmser_ros.decode import greedy
 from mmser_ros.decode.greedy import Decoded
-from mmser_ros.runtime.engine import Engine, Prefix
+from mmser_ros.runtime.engine import Choice, Engine, Prefix
 
 LONGEST_SUFFIX = 4
 """Tokens of the output that are looked for in the draft to realign it."""
@@ -49,13 +49,13 @@ def decode(
     # the call that checks a candidate also gives the token behind it, hence limit - 1
     candidate = draft[: limit - 1]
     place = 0
-    logits = engine.prefill(prefix, [*prompt, *candidate], len(candidate) + 1)
+    choices = engine.prefill(prefix, [*prompt, *candidate], len(candidate) + 1).best()
+    alone: Iterator[Choice] | None = None
     opened = engine.length - len(candidate)
     calls = 1
     while True:
         accepted = 0
-        for row, expected in zip(logits, (*candidate, None), strict=True):
-            token, chance = greedy.choose(row)
+        for (token, chance), expected in zip(choices, (*candidate, None), strict=True):
             if token == end:
                 return Decoded(tuple(ids), tuple(probabilities), calls, False)
             ids.append(token)
@@ -69,7 +69,11 @@ def decode(
         place = realign(ids, draft, place + accepted)
         width = limit - len(ids) - 1
         candidate = draft[place : place + (width if accepted else min(width, CAUTIOUS))]
-        logits = engine.extend([ids[-1], *candidate])
+        if candidate:
+            alone, choices = None, engine.extend([ids[-1], *candidate]).best()
+        else:  # with nothing to check the engine goes on alone
+            alone = alone or engine.generate(ids[-1], limit - len(ids))
+            choices = itertools.islice(alone, 1)
         calls += 1
 
 

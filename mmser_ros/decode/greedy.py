@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from mmser_ros.runtime.engine import Engine, Floats, Prefix
+from mmser_ros.runtime.engine import Engine, Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +41,17 @@ class Decode(Protocol):
         ...
 
 
-def choose(logits: Floats) -> tuple[int, float]:
-    """The most probable token (the lowest id of equals) of logits (V,), and its probability."""
-    token = int(logits.argmax())
-    above = logits.astype(np.float64) - float(logits[token])
-    return token, float(1 / np.exp(above).sum())
-
-
 def decode(
     engine: Engine, prefix: Prefix, prompt: Sequence[int], *, end: int, limit: int
 ) -> Decoded:
     """The greedy caption behind ``prompt``, of at most ``limit`` tokens with the end token."""
     ids: list[int] = []
     probabilities: list[float] = []
-    logits = engine.prefill(prefix, prompt, 1)
-    for call in range(1, limit + 1):
-        token, chance = choose(logits[0])
+    first = next(engine.prefill(prefix, prompt, 1).best())
+    choices = itertools.chain([first], engine.generate(first[0], limit - 1))
+    for call, (token, chance) in enumerate(choices, 1):
         if token == end:
             return Decoded(tuple(ids), tuple(probabilities), call, False)
         ids.append(token)
         probabilities.append(chance)
-        if call < limit:
-            logits = engine.extend([token])
     return Decoded(tuple(ids), tuple(probabilities), limit, True)

@@ -109,6 +109,7 @@ class Device:
         self._allocated: list[int] = []
         self._pinned: list[Any] = []
         self._graphs: list[Any] = []
+        self._events: list[Any] = []
 
     @property
     def name(self) -> str:
@@ -160,13 +161,20 @@ class Device:
         values[:] = 0
         return values
 
+    def landing(self, shape: tuple[int, ...], dtype: DTypeLike) -> Landing:
+        """Where arrays of this kind can land on the host, until ``close``."""
+        self._events.append(
+            self._call("cuEventCreate", self._cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING)
+        )
+        return Landing(self, self.pinned(shape, dtype), self._events[-1])
+
     def clear(self, array: DeviceArray) -> None:
         """Fill with zeros."""
         self._call("cuMemsetD8Async", array.address, 0, array.nbytes, self._stream)
 
     def upload(self, array: DeviceArray, values: NDArray[Any]) -> None:
         """Copy to the start of an array. ``values`` are contiguous; pinned ones must not change
-        before ``wait``.
+        before ``wait``, while of others the driver has its own copy at once.
         """
         if values.nbytes:
             self._call(
@@ -203,6 +211,14 @@ class Device:
         """Until all that was begun is done."""
         self._call("cuStreamSynchronize", self._stream)
 
+    def mark(self, event: Any) -> None:
+        """Let an event of this device stand for all that was begun by now."""
+        self._call("cuEventRecord", event, self._stream)
+
+    def wait_for(self, event: Any) -> None:
+        """Until all is done that ``event`` stands for; what was begun later goes on."""
+        self._call("cuEventSynchronize", event)
+
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """A function that does on the GPU what ``work`` began in this stream, in one launch."""
         mode = self._cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
@@ -222,6 +238,8 @@ class Device:
         self.wait()
         for graph in self._graphs:
             self._call("cuGraphExecDestroy", graph)
+        for event in self._events:
+            self._call("cuEventDestroy", event)
         for address in self._allocated:
             self._call("cuMemFree", address)
         for pinned in self._pinned:
@@ -237,3 +255,20 @@ class Device:
             told = text.decode() if int(found) == 0 and text else f"status {int(status)}"
             raise EngineError(f"The GPU's driver refuses {name}: {told}.")
         return results[0] if results else None
+
+
+class Landing:
+    """Where an array lands on the host while the device goes on."""
+
+    def __init__(self, device: Device, values: NDArray[Any], event: Any) -> None:
+        self._device, self._values, self._event = device, values, event
+
+    def begin(self, array: DeviceArray) -> None:
+        """Copy the start of an array; what landed before must have been read."""
+        self._device.download(self._values, array)
+        self._device.mark(self._event)
+
+    def read(self) -> NDArray[Any]:
+        """Wait for what was begun; good until the next ``begin``."""
+        self._device.wait_for(self._event)
+        return self._values

@@ -7,7 +7,7 @@ N visual tokens an image, d vision width, D decoder width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Prefix = Any
 """Visual tokens in decoder space, (1, N, D); opaque, stays on the engine's device."""
+Choice = tuple[int, float]
+"""A token id and the chance that the decoder gives it, 0 to 1."""
 
 
 class EngineError(RuntimeError):
@@ -70,6 +72,23 @@ def lengthened(length: int, count: int, positions: int) -> int:
     return after
 
 
+class Scores(Protocol):
+    """What the decoder says of the token after each of n positions. Read it before the engine's
+    next call: a device writes the next scores into the same memory.
+    """
+
+    def best(self) -> Iterator[Choice]:
+        """The most probable token (the lowest id of equals) after each position, in order.
+
+        Of what a device computed, only these 2 n numbers reach the host.
+        """
+        ...
+
+    def logits(self) -> Floats:
+        """All of it, (n, V), on the host; the array outlives the engine's next call."""
+        ...
+
+
 class Engine(Protocol):
     """Everything a captioner asks of a runtime."""
 
@@ -102,12 +121,23 @@ class Engine(Protocol):
         """
         ...
 
-    def prefill(self, prefix: Prefix, ids: Sequence[int], keep: int) -> Floats:
-        """Open a sequence with ``prefix`` and ``ids``; logits (keep, V) of its last positions."""
+    def prefill(self, prefix: Prefix, ids: Sequence[int], keep: int) -> Scores:
+        """Open a sequence with ``prefix`` and ``ids``; scores of its last ``keep`` positions."""
         ...
 
-    def extend(self, ids: Sequence[int]) -> Floats:
-        """Append n ids at once: n = 1 decodes, n > 1 verifies a draft. Logits (n, V)."""
+    def extend(self, ids: Sequence[int]) -> Scores:
+        """Append n ids at once: n = 1 decodes, n > 1 verifies a draft. Scores of all n."""
+        ...
+
+    def generate(self, token: int, count: int) -> Iterator[Choice]:
+        """Append ``token``, then the most probable one after it, and so on: ``count`` calls of
+        the decoder at most, and what each chooses.
+
+        Nothing happens before the first is asked for, and the caller may stop at any time: of
+        every choice, ``length`` then counts the token before it. A device is one call ahead,
+        so that it does not wait for the host between tokens. Whatever else changes the
+        sequence ends it.
+        """
         ...
 
     def rewind(self, length: int) -> None:

@@ -16,17 +16,17 @@ import numpy as np
 from mmser_ros.model.config import BadModel
 from mmser_ros.runtime.bound import Weights, with_weights
 from mmser_ros.runtime.engine import EngineError
-from mmser_ros.runtime.graphs import ENCODE, Graph, Shapes
-from mmser_ros.runtime.weights import WEIGHTS
+from mmser_ros.runtime.graphs import DECODE, ENCODE, Graph, Shapes
+from mmser_ros.runtime.weights import EMBEDDING, WEIGHTS
 
 PRECISIONS = ("fp16", "fp32")
-REVISION = b"1"
+REVISION = b"2"
 """To be raised when the same graph becomes another network: kept plans are then built anew."""
 SINGLE = {"LayerNormalization", "Softmax"}
 """Operators that compute in single precision in every graph: sums of squares and exponentials."""
 FROM_HOST = {"pixels", "places"}
 """Inputs that come in single precision; geometry computed from places alone stays so."""
-TO_HOST = {"things", "pooled", "logits"}
+TO_HOST = {"things", "pooled", "logits", "choices"}
 """Outputs that go out in single precision."""
 
 
@@ -34,7 +34,9 @@ def network(folder: Path, graph: Graph, needed: Shapes, weights: Weights, precis
     """One graph of a model folder as an onnx.ModelProto that holds its weights.
 
     ``encode`` also gives ``pooled`` (B, m d): the levels averaged over their tokens, so that
-    the levels themselves can stay on the device. Raises BadModel where a weight is missing, of
+    the levels themselves can stay on the device. For the same reason ``decode`` also gives
+    ``choices`` (n - first, 2), the most probable tokens and their chances, and ``next``
+    (n - first, D), what to append for each. Raises BadModel where a weight is missing, of
     another shape or too large for half precision, EngineError where onnx is missing or the
     graph cannot be used.
     """
@@ -57,6 +59,8 @@ def network(folder: Path, graph: Graph, needed: Shapes, weights: Weights, precis
                 f"{folder / WEIGHTS}: '{too_large[0]}' holds values too large for half "
                 "precision; build in fp32."
             )
+    if graph is DECODE:
+        _add_choices(onnx, proto)
     return proto
 
 
@@ -71,6 +75,31 @@ def _add_pooled(onnx: Any, proto: Any) -> None:
     graph.node.extend([mean, flat])
     shape = ["B", taps * width]
     graph.output.append(helper.make_tensor_value_info("pooled", onnx.TensorProto.FLOAT, shape))
+
+
+def _add_choices(onnx: Any, proto: Any) -> None:
+    """Append logits (n, V), in single precision, -> choices (n, 2), next (n, D)."""
+    graph, helper, single = proto.graph, onnx.helper, onnx.TensorProto.FLOAT
+    (embedding,) = (tensor for tensor in graph.initializer if tensor.name == EMBEDDING)
+    axis = onnx.numpy_helper.from_array(np.array([1], np.int64), "choices.axis")
+    graph.initializer.append(axis)
+    graph.node.extend(
+        [
+            helper.make_node("ArgMax", ["logits"], ["choices.ids"], axis=1, keepdims=1),
+            helper.make_node("Cast", ["choices.ids"], ["choices.tokens"], to=single),
+            helper.make_node("Softmax", ["logits"], ["choices.all"], axis=1),
+            helper.make_node("ReduceMax", ["choices.all", "choices.axis"], ["choices.chances"]),
+            helper.make_node("Concat", ["choices.tokens", "choices.chances"], ["choices"], axis=1),
+            helper.make_node("Squeeze", ["choices.ids", "choices.axis"], ["choices.flat"]),
+            helper.make_node("Gather", [EMBEDDING, "choices.flat"], ["next"], axis=0),
+        ]
+    )
+    rows = graph.output[0].type.tensor_type.shape.dim[0].dim_param
+    for name, kind, columns in (
+        ("choices", single, 2),
+        ("next", embedding.data_type, embedding.dims[1]),
+    ):
+        graph.output.append(helper.make_tensor_value_info(name, kind, [rows, columns]))
 
 
 class _Halving:

@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import with_weights
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels, lengthened, rewound
-from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, SHARPEN, Graph, read_parameters
-from mmser_ros.runtime.onnx_engine import EMBEDDING, default_threads, pooled
-from mmser_ros.runtime.weights import digest, load_weights
+from mmser_ros.runtime.buckets import padded_width
+from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
+from mmser_ros.runtime.graphs import GRAPHS, SHARPEN, Graph, read_parameters
+from mmser_ros.runtime.host_engine import HostEngine, default_threads
+from mmser_ros.runtime.weights import EMBEDDING, digest, load_weights
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's words for the precisions; the first is the default."""
 PRECISIONS = tuple(HINTS)
 
-WIDTHS = (1, 8, 16)
-"""Tokens that one call of the decoder takes; above, every multiple of the last."""
 BESIDE = (2.0, 2.0, 3.0, 3.0)
 """Place of a detail that touches nothing: fractions of the frame, which ends at 1."""
 MASKED = -1e4
 """Added to the scores of padding: the chance of attending to it becomes 0."""
 
 
-class OpenVinoEngine:
-    """Keeps the engine contract with a static KV cache in numpy."""
+class OpenVinoEngine(HostEngine):
+    """Keeps the engine contract by OpenVINO."""
 
     def __init__(
         self, folder: Path, *, threads: int | None = None, precision: str = PRECISIONS[0]
@@ -43,7 +42,7 @@ class OpenVinoEngine:
         ``threads``: None takes two, or one on a machine with a single core. ``precision``: fp32,
         or bf16 on processors that compute with it.
         """
-        self._config = config = load_config(folder / "config.json")
+        config = load_config(folder / "config.json")
         needed = read_parameters(folder, config)
         weights = load_weights(folder)
         compiler = _Compiler(threads or default_threads(), precision)
@@ -54,45 +53,16 @@ class OpenVinoEngine:
                 add_mask(proto)
             return compiler.compile(proto.SerializeToString(), graph.path(folder))
 
-        self._encode = opened(ENCODE)
-        self._glance = opened(GLANCE)
-        self._sharpen = opened(SHARPEN)
-        self._decode = opened(DECODE)
-        self._embedding = weights[EMBEDDING]
-        decoder = config.decoder
-        head = decoder.width // decoder.heads
-        shape = (2 * decoder.depth, decoder.heads, decoder.positions, head)
-        self._cache = np.zeros(shape, np.float32)
-        self._length = 0
-        self.info = EngineInfo(
+        info = EngineInfo(
             model=config.name,
             weights_hash=digest(folder),
             backend=f"openvino {compiler.version}",
             precision=precision,
             device="cpu",
         )
-
-    @property
-    def length(self) -> int:
-        """Positions in the KV cache."""
-        return self._length
-
-    def encode(self, pixels: Floats) -> Levels:
-        """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
-        config = self._config
-        if len(pixels):
-            found = self._encode({"pixels": pixels})
-            return Levels(found["levels"], found.get("things"), pooled(found["levels"]))
-        shape = (0, len(config.vision.taps), config.visual_tokens, config.vision.width)
-        levels = np.zeros(shape, np.float32)
-        rows, columns = config.grid
-        classes = len(config.things)
-        things = np.zeros((0, 2 * rows, 2 * columns, classes), np.float32) if classes else None
-        return Levels(levels, things, pooled(levels))
-
-    def glance(self, levels: Levels) -> Floats:
-        """Last level of one image -> prefix (1, N, D)."""
-        return self._glance({"last": levels.tokens[:, -1]})["prefix"]
+        super().__init__(
+            config, info, weights[EMBEDDING], {graph: opened(graph) for graph in GRAPHS}
+        )
 
     def sharpen(
         self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
@@ -115,48 +85,15 @@ class OpenVinoEngine:
             "draft": _filled(self._embed(draft), tokens)[None],
             "mask": mask,
         }
-        return self._sharpen(inputs)["prefix"]
+        return self._runs[SHARPEN](inputs)["prefix"]
 
-    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:
-        """Open a sequence; logits (keep, V) of its last positions."""
-        self._length = 0
-        return self._append(np.concatenate([prefix[0], self._embed(ids)]), keep)
-
-    def extend(self, ids: Sequence[int]) -> Floats:
-        """Append n ids; logits (n, V)."""
-        return self._append(self._embed(ids), len(ids))
-
-    def rewind(self, length: int) -> None:
-        """Shorten the open sequence."""
-        self._length = rewound(self._length, length)
-
-    def close(self) -> None:
-        """Free networks, weights and cache."""
-        del self._encode, self._glance, self._sharpen, self._decode
-        del self._embedding, self._cache
-
-    def _append(self, x: Floats, keep: int) -> Floats:
-        count, positions = len(x), self._cache.shape[2]
-        begin = self._length
-        after = lengthened(begin, count, positions)
-        width = min(padded_width(count), positions - begin)
+    def _decode(self, x: Floats, first: int) -> tuple[Floats, Floats]:
+        count = len(x)
+        width = min(padded_width(count), self._cache.shape[2] - self._length)
         # padding stands at the end, where no token attends to it; its logits are not looked at
-        skipped = count - keep
-        first = width - min(padded_width(width - skipped), width)
-        found = self._decode(
-            {
-                "x": _filled(x, width),
-                "cache": self._cache,
-                "length": np.array([begin]),
-                "first": np.array([first]),
-            }
-        )
-        self._cache[:, :, begin:after] = found["fresh"][:, :, :count]
-        self._length = after
-        return found["logits"][skipped - first :][:keep]
-
-    def _embed(self, ids: Sequence[int]) -> Floats:
-        return self._embedding[np.asarray(ids, np.int64)]
+        from_row = width - min(padded_width(width - first), width)
+        logits, fresh = super()._decode(_filled(x, width), from_row)
+        return logits[first - from_row : count - from_row], fresh[:, :, :count]
 
 
 class _Network:
@@ -205,13 +142,6 @@ class _Compiler:
             return _Network(self._core.compile_model(read, "CPU", self._settings))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot open {path}: {error}") from error
-
-
-def padded_width(tokens: int) -> int:
-    """The size to which so many tokens are padded."""
-    largest = WIDTHS[-1]
-    fitting = (width for width in WIDTHS if width >= tokens)
-    return next(fitting, -(-tokens // largest) * largest)
 
 
 def add_mask(proto: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime import store
-from mmser_ros.runtime.buckets import BUCKETS
+from mmser_ros.runtime.buckets import BUCKETS, buckets_within
 from mmser_ros.runtime.graphs import (
     ENCODE,
     GLANCE,
@@ -49,8 +49,7 @@ def profiles(graph: Graph, config: ModelConfig) -> tuple[Profile, ...]:
         return (Profile(shapes, {}),)
     fixed = tuple(
         Profile({"x": ((width, decoder.width),) * 3}, {"first": (0, 0, 0)})
-        for width in BUCKETS
-        if width <= decoder.positions
+        for width in buckets_within(decoder.positions)
     )
     usual = min(config.visual_tokens + BUCKETS[-1], decoder.positions)
     widths = tuple((width, decoder.width) for width in (1, usual, decoder.positions))

@@ -1,13 +1,13 @@
 """The engine of machines with an NVIDIA GPU: TensorRT or TensorRT-RTX. Needs no torch.
 
 Everything stays on the device but what the contract hands to the host. Calls of the decoder in
-a bucket's width are one CUDA graph each, over buffers that were bound once; between two of them
-nothing waits but for the logits that the caller asked for.
+a bucket's width are one CUDA graph each, over buffers that were bound once. The GPU chooses the
+next token too, and is one call ahead of the host where no draft is left to verify.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime import plans
 from mmser_ros.runtime.cuda_device import Device, DeviceArray, probe_driver
-from mmser_ros.runtime.engine import EngineInfo, Floats, Levels
+from mmser_ros.runtime.engine import Choice, EngineInfo, Floats, Levels, Scores
 from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, GRAPHS, SHARPEN, read_parameters
 from mmser_ros.runtime.progress import Progress
 from mmser_ros.runtime.store import Store
 from mmser_ros.runtime.tensorrt_api import Api, Context
 from mmser_ros.runtime.tensorrt_decoder import Decoder
-from mmser_ros.runtime.weights import digest, load_weights
-
-EMBEDDING = "decoder.embedding.weight"
+from mmser_ros.runtime.weights import EMBEDDING, digest, load_weights
 
 Contexts = Mapping[str, Sequence[Context]]
 """What runs each graph, a context for each of its profiles."""
@@ -130,15 +128,20 @@ class TensorRtEngine:
         run.run(device.stream)
         return prefix
 
-    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:
-        """Open a sequence; logits (keep, V) of its last positions."""
+    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Scores:
+        """Open a sequence; scores of its last ``keep`` positions."""
         self._device.use()
         return self._decoder.open(prefix, self._embed(ids), keep)
 
-    def extend(self, ids: Sequence[int]) -> Floats:
-        """Append n ids; logits (n, V)."""
+    def extend(self, ids: Sequence[int]) -> Scores:
+        """Append n ids; scores of all n."""
         self._device.use()
         return self._decoder.extend(self._embed(ids))
+
+    def generate(self, token: int, count: int) -> Iterator[Choice]:
+        """Append a token, then the most probable one after it, and so on."""
+        self._device.use()
+        return self._decoder.generate(self._embed((token,)), count)
 
     def rewind(self, length: int) -> None:
         """Shorten the open sequence."""

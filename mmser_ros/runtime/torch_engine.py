@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,17 @@ from torch import Tensor
 
 from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import seen, sharpened
-from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels, lengthened, rewound
+from mmser_ros.runtime.engine import (
+    Choice,
+    EngineError,
+    EngineInfo,
+    Floats,
+    Levels,
+    Scores,
+    lengthened,
+    rewound,
+)
+from mmser_ros.runtime.scores import HostScores, one_by_one
 from mmser_ros.runtime.weights import digest
 
 
@@ -80,15 +90,19 @@ class TorchEngine:
         )
 
     @torch.inference_mode()
-    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Floats:
-        """Open a sequence; logits (keep, V) of its last positions."""
+    def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Scores:
+        """Open a sequence; scores of its last ``keep`` positions."""
         self._length = 0
         return self._append(torch.cat([prefix[0], self._embed(ids)]), keep)
 
     @torch.inference_mode()
-    def extend(self, ids: Sequence[int]) -> Floats:
-        """Append n ids; logits (n, V)."""
+    def extend(self, ids: Sequence[int]) -> Scores:
+        """Append n ids; scores of all n."""
         return self._append(self._embed(ids), len(ids))
+
+    def generate(self, token: int, count: int) -> Iterator[Choice]:
+        """Append a token, then the most probable one after it, and so on."""
+        return one_by_one(self.extend, token, count)
 
     def rewind(self, length: int) -> None:
         """Shorten the open sequence."""
@@ -98,7 +112,7 @@ class TorchEngine:
         """Free the weights."""
         del self._model, self._cache
 
-    def _append(self, x: Tensor, keep: int) -> Floats:
+    def _append(self, x: Tensor, keep: int) -> Scores:
         begin = self._length
         after = lengthened(begin, len(x), self._cache.shape[2])
         length = torch.tensor([begin], device=self._device)
@@ -106,8 +120,10 @@ class TorchEngine:
         logits, fresh = self._model.decoder.extend(x, self._cache, length, first)
         self._cache[:, :, begin:after] = fresh
         self._length = after
-        found: Floats = logits.float().cpu().numpy()
-        return found
+        return self._scores(logits)
+
+    def _scores(self, logits: Tensor) -> Scores:
+        return HostScores(logits.float().cpu().numpy())
 
     def _embed(self, ids: Sequence[int]) -> Tensor:
         numbers = torch.tensor([int(number) for number in ids], dtype=torch.long)

@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from mmser_ros.model.config import BadModel
 
 WEIGHTS = "model.safetensors"
+EMBEDDING = "decoder.embedding.weight"
+"""Token embeddings (V, D), which engines look up outside of the graphs; also the head."""
 STATISTICS = "familiarity."
 """Tensors of this prefix describe the training frames; they are no part of the network."""
 

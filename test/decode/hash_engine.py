@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+
+from mmser_ros.runtime.engine import Choice
+from mmser_ros.runtime.scores import HostScores, one_by_one
 
 VOCABULARY = 12
 END = 0
@@ -25,18 +28,21 @@ class HashEngine:
     def length(self) -> int:
         return len(self.sequence)
 
-    def prefill(self, prefix: Sequence[int], ids: Sequence[int], keep: int) -> np.ndarray:
+    def prefill(self, prefix: Sequence[int], ids: Sequence[int], keep: int) -> HostScores:
         self.sequence = list(prefix)
-        return self.extend(ids)[-keep:]
+        return HostScores(self.extend(ids).logits()[-keep:])
 
-    def extend(self, ids: Sequence[int]) -> np.ndarray:
+    def extend(self, ids: Sequence[int]) -> HostScores:
         self.calls += 1
         self.widths.append(len(ids))
         rows = []
         for token in ids:
             self.sequence.append(int(token))
             rows.append(self.logits(tuple(self.sequence)))
-        return np.array(rows, np.float32)
+        return HostScores(np.array(rows, np.float32))
+
+    def generate(self, token: int, count: int) -> Iterator[Choice]:
+        return one_by_one(self.extend, token, count)
 
     def rewind(self, length: int) -> None:
         assert 0 <= length <= self.length

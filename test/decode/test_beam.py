@@ -40,7 +40,7 @@ def plain_beam_search(prompt: tuple[int, ...], beams: int, limit: int) -> tuple[
             ((*ids, token), total + float(chance))
             for ids, total in live
             for token, chance in enumerate(
-                beam.log_softmax(engine.prefill(PREFIX, [*prompt, *ids], 1)[0])
+                beam.log_softmax(engine.prefill(PREFIX, [*prompt, *ids], 1).logits()[0])
             )
         ]
         every.sort(key=lambda item: -item[1])

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generation import check_generation
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.folders import find_model
 from mmser_ros.model.config import BadModel, load_config
 from mmser_ros.runtime.cuda_device import probe_driver
-from mmser_ros.runtime.engine import Engine, EngineError
+from mmser_ros.runtime.engine import Engine, EngineError, Prefix
 from mmser_ros.runtime.registry import open_engine
 from mmser_ros.runtime.store import Store
 from mmser_ros.types import Frame
@@ -79,11 +80,15 @@ def reference(tiny_model: Path) -> Engine:
     return open_engine("onnx", tiny_model, precision="fp32")
 
 
-def start(engine: Engine, folder: Path, ids: list[int]) -> np.ndarray:
+def prefix_of(engine: Engine, folder: Path) -> Prefix:
     image = load_config(folder / "config.json").image
     shape = (1, image.channels, image.height, image.width)
     pixels = np.random.default_rng(3).normal(size=shape).astype(np.float32)
-    return engine.prefill(engine.glance(engine.encode(pixels)), ids, len(ids))
+    return engine.glance(engine.encode(pixels))
+
+
+def start(engine: Engine, folder: Path, ids: list[int]) -> np.ndarray:
+    return engine.prefill(prefix_of(engine, folder), ids, len(ids)).logits()
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 8, 9, 16, 17, 32, 33])
@@ -91,7 +96,8 @@ def test_logits_of_every_width(engine, reference, tiny_model, tokens):
     ids = np.random.default_rng(tokens).integers(2, 20, tokens)
     rows = []
     for one in (engine, reference):
-        rows.append((start(one, tiny_model, [2, 9, 4]), one.extend(ids), one.extend([5])))
+        opening = start(one, tiny_model, [2, 9, 4])
+        rows.append((opening, one.extend(ids).logits(), one.extend([5]).logits()))
     for found, expected in zip(*rows, strict=True):
         assert found.shape == expected.shape and np.allclose(found, expected, atol=1e-3)
 
@@ -99,11 +105,11 @@ def test_logits_of_every_width(engine, reference, tiny_model, tokens):
 def test_rewound_tokens_leave_no_trace(engine, tiny_model):
     start(engine, tiny_model, [2, 9])
     length = engine.length
-    expected = engine.extend((8, 7))
+    expected = engine.extend((8, 7)).logits()
     engine.rewind(length)
     engine.extend((5,) * 9)
     engine.rewind(length)
-    assert np.array_equal(engine.extend((8, 7)), expected)
+    assert np.array_equal(engine.extend((8, 7)).logits(), expected)
 
 
 def test_last_positions_are_filled_without_padding(engine, reference, tiny_model):
@@ -111,8 +117,24 @@ def test_last_positions_are_filled_without_padding(engine, reference, tiny_model
     ids = [2] * (config.decoder.positions - config.visual_tokens - 3)
     for one in (engine, reference):
         start(one, tiny_model, ids)
-    assert np.allclose(engine.extend([7, 8]), reference.extend([7, 8]), atol=1e-3)
-    assert np.allclose(engine.extend([9]), reference.extend([9]), atol=1e-3)
+    both = [one.extend([7, 8]).logits() for one in (engine, reference)]
+    assert np.allclose(*both, atol=1e-3)
+    both = [one.extend([9]).logits() for one in (engine, reference)]
+    assert np.allclose(*both, atol=1e-3)
+
+
+def test_what_is_generated_is_what_each_token_by_itself_gives(engine, tiny_model):
+    positions = load_config(tiny_model / "config.json").decoder.positions
+    check_generation(engine, prefix_of(engine, tiny_model), positions)
+
+
+def test_choices_are_those_of_onnx_runtime(engine, reference, tiny_model):
+    rows = []
+    for one in (engine, reference):
+        opening = one.prefill(prefix_of(one, tiny_model), [2, 9, 4], 3).best()
+        rows.append([*opening, *one.extend([5, 6, 7]).best()])
+    for (found, chance), (expected, wanted) in zip(*rows, strict=True):
+        assert found == expected and chance == pytest.approx(wanted, rel=1e-3)
 
 
 def test_images_beyond_a_batch_and_none_at_all(engine, reference, tiny_model):

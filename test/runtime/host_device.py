@@ -1,12 +1,15 @@
 """A GPU and TensorRT acted on the host, to try everything around them without either.
 
-Memory is the host's, addresses are real, copies happen at once. A context runs the very network
-that TensorRT would be given, in ONNX Runtime, on what lies at the addresses that were bound.
+Memory is the host's and addresses are real. What is begun is done as late as a GPU may do it, when
+somebody waits for it: who changes what the GPU has yet to read gets what a GPU would make of it. A
+context runs the very network that TensorRT would be given, in ONNX Runtime, on what lies at the
+addresses that were bound.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +25,8 @@ from mmser_ros.runtime.engine import EngineInfo
 from mmser_ros.runtime.graphs import GRAPHS, read_parameters
 from mmser_ros.runtime.networks import network
 from mmser_ros.runtime.tensorrt_api import Profile
-from mmser_ros.runtime.tensorrt_engine import EMBEDDING, TensorRtEngine
-from mmser_ros.runtime.weights import load_weights
+from mmser_ros.runtime.tensorrt_engine import TensorRtEngine
+from mmser_ros.runtime.weights import EMBEDDING, load_weights
 
 
 class HostDriver:
@@ -31,10 +34,15 @@ class HostDriver:
 
     def __init__(self) -> None:
         self.blocks: dict[int, Any] = {}
-        self.waits = 0
-
-    def __getattr__(self, name: str) -> Callable[..., tuple]:
-        raise AttributeError(name)
+        self.pinned: list[range] = []
+        self.begun: list[Callable[[], Any]] = []
+        """What the stream has yet to do."""
+        self.done = 0
+        self.events = itertools.count()
+        self.marks: dict[int, int] = {}
+        """How much is to be done for each event."""
+        self.waits: list[str] = []
+        """What was waited for: the stream, or an event."""
 
     class CUDA_MEMCPY2D:
         pass
@@ -42,32 +50,64 @@ class HostDriver:
     class CUmemorytype:
         CU_MEMORYTYPE_DEVICE = 2
 
+    class CUevent_flags:
+        CU_EVENT_DISABLE_TIMING = 2
+
     def cuMemAlloc(self, size: int) -> tuple:
         block = np.full(size, 0xFF, np.uint8)  # nan, as forgotten memory may hold
         self.blocks[block.ctypes.data] = block
         return 0, block.ctypes.data
 
-    cuMemAllocHost = cuMemAlloc
+    def cuMemAllocHost(self, size: int) -> tuple:
+        _, address = self.cuMemAlloc(size)
+        self.pinned.append(range(address, address + size))
+        return 0, address
 
     def cuMemsetD8Async(self, address: int, value: int, size: int, stream: Any) -> tuple:
-        ctypes.memset(address, value, size)
-        return (0,)
+        return self.begin(lambda: ctypes.memset(address, value, size))
 
     def cuMemcpyHtoDAsync(self, to: int, source: int, size: int, stream: Any) -> tuple:
-        ctypes.memmove(to, source, size)
-        return (0,)
+        if any(source in block for block in self.pinned):
+            return self.cuMemcpyDtoDAsync(to, source, size, stream)
+        staged = ctypes.string_at(source, size)
+        return self.begin(lambda: ctypes.memmove(to, staged, size))
 
-    cuMemcpyDtoHAsync = cuMemcpyDtoDAsync = cuMemcpyHtoDAsync
+    def cuMemcpyDtoDAsync(self, to: int, source: int, size: int, stream: Any) -> tuple:
+        return self.begin(lambda: ctypes.memmove(to, source, size))
+
+    cuMemcpyDtoHAsync = cuMemcpyDtoDAsync
 
     def cuMemcpy2DAsync(self, copy: Any, stream: Any) -> tuple:
         assert copy.WidthInBytes <= copy.srcPitch and copy.WidthInBytes <= copy.dstPitch
         for row in range(copy.Height):
-            target = copy.dstDevice + row * copy.dstPitch
-            ctypes.memmove(target, copy.srcDevice + row * copy.srcPitch, copy.WidthInBytes)
+            target, source = copy.dstDevice + row * copy.dstPitch, copy.srcDevice
+            self.cuMemcpyDtoDAsync(target, source + row * copy.srcPitch, copy.WidthInBytes, stream)
         return (0,)
 
+    def cuEventCreate(self, flags: int) -> tuple:
+        return 0, next(self.events)
+
+    def cuEventRecord(self, event: int, stream: Any) -> tuple:
+        self.marks[event] = self.done + len(self.begun)
+        return (0,)
+
+    def cuEventSynchronize(self, event: int) -> tuple:
+        self.waits.append("event")
+        return self.finish(self.marks[event])
+
     def cuStreamSynchronize(self, stream: Any) -> tuple:
-        self.waits += 1
+        self.waits.append("stream")
+        return self.finish(self.done + len(self.begun))
+
+    def begin(self, work: Callable[[], Any]) -> tuple:
+        self.begun.append(work)
+        return (0,)
+
+    def finish(self, number: int) -> tuple:
+        """Do the first ``number`` of everything that was ever begun."""
+        while self.done < number:
+            self.begun.pop(0)()
+            self.done += 1
         return (0,)
 
 
@@ -78,6 +118,7 @@ class HostDevice(Device):
         self._cuda = HostDriver()
         self._stream = 0
         self._shelves, self._allocated, self._pinned, self._graphs = {}, [], [], []
+        self._events = []
         self.launches = 0
 
     def use(self) -> None:
@@ -97,8 +138,10 @@ class HostDevice(Device):
 class HostContext:
     """One graph within the bounds of one profile."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, profile: Profile) -> None:
-        self._session, self._profile = session, profile
+    def __init__(
+        self, driver: HostDriver, session: onnxruntime.InferenceSession, profile: Profile
+    ) -> None:
+        self._driver, self._session, self._profile = driver, session, profile
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
         for value in session.get_inputs():
@@ -116,16 +159,23 @@ class HostContext:
         self._addresses[name] = address
 
     def run(self, stream: int) -> None:
+        addresses, shapes = dict(self._addresses), dict(self._shapes)
+        for name, (low, _, high) in self._profile.values.items():  # read at once, as shapes are
+            shapes[name] = int(_at(addresses[name], (1,), "tensor(int64)")[0])
+            assert low <= shapes[name] <= high
+        self._driver.begin(lambda: self._compute(addresses, shapes))
+
+    def _compute(self, addresses: dict[str, int], shapes: dict[str, Any]) -> None:
         feeds = {
-            value.name: _at(self._addresses[value.name], self._shapes[value.name], value.type)
+            value.name: np.array([shapes[value.name]])
+            if value.name in self._profile.values
+            else _at(addresses[value.name], shapes[value.name], value.type)
             for value in self._session.get_inputs()
         }
-        for name, (low, _, high) in self._profile.values.items():
-            assert low <= int(feeds[name][0]) <= high
         outputs = self._session.get_outputs()
         for value, found in zip(outputs, self._session.run(None, feeds), strict=True):
             found = np.ascontiguousarray(found)
-            ctypes.memmove(self._addresses[value.name], found.ctypes.data, found.nbytes)
+            ctypes.memmove(addresses[value.name], found.ctypes.data, found.nbytes)
 
 
 def _at(address: int, shape: tuple[int, ...], kind: str) -> np.ndarray:
@@ -146,12 +196,15 @@ def on_host(folder: Path, precision: str) -> tuple[TensorRtEngine, HostDevice]:
         proto = network(folder, graph, needed[graph.name], weights, precision)
         session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
         profiles = plans.profiles(graph, config)
-        contexts[graph.name] = [HostContext(session, profile) for profile in profiles]
+        contexts[graph.name] = [
+            HostContext(device._cuda, session, profile) for profile in profiles
+        ]
     info = EngineInfo(config.name, "0" * 12, "tensorrt on the host", precision, "cpu")
     return TensorRtEngine(config, info, weights[EMBEDDING], device, contexts), device
 
 
-def to_host(array: DeviceArray) -> np.ndarray:
-    """A copy of what lies in a device array of ``HostDevice``."""
+def to_host(device: HostDevice, array: DeviceArray) -> np.ndarray:
+    """A copy of what lies in a device array."""
+    device.wait()
     raw = ctypes.string_at(array.address, array.nbytes)
     return np.frombuffer(raw, array.dtype).reshape(array.shape).astype(np.float32)

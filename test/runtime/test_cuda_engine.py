@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generation import check_generation
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.model.config import ModelConfig, load_config
-from mmser_ros.runtime.cuda_engine import CudaEngine
-from mmser_ros.runtime.engine import Engine, EngineError
+from mmser_ros.runtime.cuda_engine import CudaEngine, choices
+from mmser_ros.runtime.engine import Engine, EngineError, Prefix
 from mmser_ros.runtime.torch_engine import TorchEngine
 from mmser_ros.types import Frame
 
@@ -32,10 +33,14 @@ def engine(tiny_model: Path) -> Engine:
     return CudaEngine(tiny_model, device="cpu")
 
 
-def opened(engine: Engine, config: ModelConfig, ids: list[int]) -> np.ndarray:
+def prefix_of(engine: Engine, config: ModelConfig) -> Prefix:
     shape = (1, 3, config.image.height, config.image.width)
     pixels = np.random.default_rng(3).normal(size=shape).astype(np.float32)
-    return engine.prefill(engine.glance(engine.encode(pixels)), ids, 2)
+    return engine.glance(engine.encode(pixels))
+
+
+def opened(engine: Engine, config: ModelConfig, ids: list[int]) -> np.ndarray:
+    return engine.prefill(prefix_of(engine, config), ids, 2).logits()
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 8, 9, 16, 17, 32, 33])
@@ -43,7 +48,8 @@ def test_logits_of_every_width_are_those_of_torch(engine, reference, config, tok
     ids = np.random.default_rng(tokens).integers(2, config.decoder.vocabulary, tokens)
     rows = []
     for one in (engine, reference):
-        rows.append((opened(one, config, [2, 9]), one.extend(ids), one.extend([5])))
+        opening = opened(one, config, [2, 9])
+        rows.append((opening, one.extend(ids).logits(), one.extend([5]).logits()))
         assert one.length == config.visual_tokens + 3 + tokens
     for found, expected in zip(*rows, strict=True):
         assert found.shape == expected.shape and np.allclose(found, expected, atol=5e-5)
@@ -52,21 +58,54 @@ def test_logits_of_every_width_are_those_of_torch(engine, reference, config, tok
 def test_rewound_tokens_leave_no_trace(engine, config):
     opened(engine, config, [2, 9])
     length = engine.length
-    expected = engine.extend((8, 7))
+    expected = engine.extend((8, 7)).logits()
     engine.rewind(length)
     engine.extend((5, 5, 5, 5, 5, 5, 5, 5, 5))
     engine.rewind(length)
-    assert np.array_equal(engine.extend((8, 7)), expected)
+    assert np.array_equal(engine.extend((8, 7)).logits(), expected)
 
 
 def test_last_positions_are_filled_without_padding(engine, reference, config):
     ids = [2] * (config.decoder.positions - config.visual_tokens - 3)
     for one in (engine, reference):
         opened(one, config, ids)
-    assert np.allclose(engine.extend([7, 8]), reference.extend([7, 8]), atol=5e-5)
+    both = [one.extend([7, 8]).logits() for one in (engine, reference)]
+    assert np.allclose(*both, atol=5e-5)
     with pytest.raises(EngineError, match=f"has {config.decoder.positions} positions"):
         engine.extend([7, 8])
-    assert np.allclose(engine.extend([9]), reference.extend([9]), atol=5e-5)
+    both = [one.extend([9]).logits() for one in (engine, reference)]
+    assert np.allclose(*both, atol=5e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 32, 33])
+def test_choices_are_those_of_torch(engine, reference, config, tokens):
+    ids = np.random.default_rng(tokens).integers(2, config.decoder.vocabulary, tokens)
+    rows = []
+    for one in (engine, reference):
+        opening = list(one.prefill(prefix_of(one, config), [2, 9], 2).best())
+        rows.append(opening + list(one.extend(ids).best()))
+    for (found, chance), (expected, wanted) in zip(*rows, strict=True):
+        assert found == expected and chance == pytest.approx(wanted, rel=1e-4)
+
+
+def test_of_equals_the_lowest_id_is_chosen_in_every_type():
+    logits = torch.tensor([[0.5, 2, 2, -1e4], [7, 7, 7, 7], [-1e4, -1e4, 0, -1e4]])
+    for kind in (torch.float32, torch.bfloat16):
+        found = choices(logits.to(kind))
+        assert found[:, 0].tolist() == [1, 0, 2]
+        weights = logits.double().softmax(-1).max(-1).values
+        assert found[:, 1].tolist() == pytest.approx(weights.tolist())
+
+
+def test_what_is_generated_is_what_each_token_by_itself_gives(engine, config):
+    check_generation(engine, prefix_of(engine, config), config.decoder.positions)
+
+
+def test_logits_outlive_the_next_call(engine, config):
+    for rows in (opened(engine, config, [2, 9]), engine.extend([7]).logits()):
+        before = rows.copy()
+        engine.extend([5])
+        assert np.array_equal(rows, before)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generation import check_generation
 
 from mmser_ros.decode import draft, greedy
 from mmser_ros.model.config import ModelConfig, load_config
@@ -82,9 +83,11 @@ def test_engines_give_the_same_logits_however_the_sequence_is_cut(engines, confi
     rows = []
     for engine in engines.values():
         prefix = engine.glance(engine.encode(pixels(config, 5)))
-        rows.append(engine.prefill(prefix, ids, len(ids)))
-        rows.append(np.concatenate([engine.prefill(prefix, ids[:2], 2), engine.extend(ids[2:])]))
-        steps = [engine.prefill(prefix, ids[:1], 1), *(engine.extend([i]) for i in ids[1:])]
+        rows.append(engine.prefill(prefix, ids, len(ids)).logits())
+        parts = [engine.prefill(prefix, ids[:2], 2).logits(), engine.extend(ids[2:]).logits()]
+        rows.append(np.concatenate(parts))
+        steps = [engine.prefill(prefix, ids[:1], 1).logits()]
+        steps += [engine.extend([token]).logits() for token in ids[1:]]
         rows.append(np.concatenate(steps))
     assert all(row.shape == (6, config.decoder.vocabulary) for row in rows)
     for row in rows[1:]:
@@ -96,11 +99,16 @@ def test_rewinding_forgets_rejected_tokens(engine, config):
     engine.prefill(prefix, (2, 9), 1)
     length = engine.length
     assert length == config.visual_tokens + 2
-    expected = engine.extend((8, 7))
+    expected = engine.extend((8, 7)).logits()
     engine.rewind(length)
     engine.extend((5, 5, 5, 5))
     engine.rewind(length)
-    assert np.array_equal(engine.extend((8, 7)), expected)
+    assert np.array_equal(engine.extend((8, 7)).logits(), expected)
+
+
+def test_what_is_generated_is_what_each_token_by_itself_gives(engine, config):
+    prefix = engine.glance(engine.encode(pixels(config, 8)))
+    check_generation(engine, prefix, config.decoder.positions)
 
 
 def test_sequence_cannot_outgrow_the_positions_nor_be_rewound_upwards(engine, config):

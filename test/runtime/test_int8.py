@@ -120,10 +120,10 @@ def test_engine_in_eight_bits_says_so_and_keeps_the_contract(tiny_model):
     none = engine.encode(inputs(tiny_model, graphs.ENCODE)["pixels"][:0])
     prefix = engine.sharpen(levels, none, np.zeros((0, 4), np.float32), ())
     assert prefix.shape == (1, config.visual_tokens, config.decoder.width)
-    rows = engine.prefill(prefix, (2, 9, 8), 2)
+    rows = engine.prefill(prefix, (2, 9, 8), 2).logits()
     assert rows.shape == (2, config.decoder.vocabulary) and np.isfinite(rows).all()
     engine.rewind(engine.length - 1)
-    assert np.allclose(engine.extend((8,))[0], rows[1], atol=0.5)
+    assert np.allclose(engine.extend((8,)).logits()[0], rows[1], atol=0.5)
 
 
 def test_missing_onnx_is_named(tiny_model, monkeypatch):

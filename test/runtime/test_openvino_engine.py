@@ -13,8 +13,9 @@ pytest.importorskip("onnx", reason="the OpenVINO engine needs onnx")
 from mmser_ros.decode import draft, greedy
 from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime import openvino_engine
+from mmser_ros.runtime.buckets import padded_width
 from mmser_ros.runtime.engine import Engine, EngineError
-from mmser_ros.runtime.openvino_engine import MASKED, padded_width
+from mmser_ros.runtime.openvino_engine import MASKED
 from mmser_ros.runtime.registry import open_engine
 
 END, LIMIT = 1, 24
@@ -77,10 +78,10 @@ def test_logits_are_the_same_however_the_sequence_is_cut(engine, reference, conf
         for count in (1, 2, 8, 9, 17):
             rows = []
             for one in (engine, reference):
-                opened = one.prefill(prefix, ids[:first], (first + 1) // 2)
-                more = one.extend(ids[first : first + count])
+                opened = one.prefill(prefix, ids[:first], (first + 1) // 2).logits()
+                more = one.extend(ids[first : first + count]).logits()
                 one.rewind(one.length - 1)
-                rows.append([opened, more, one.extend([7])])
+                rows.append([opened, more, one.extend([7]).logits()])
             for found, expected in zip(*rows, strict=True):
                 assert found.shape == expected.shape
                 assert np.allclose(found, expected, atol=1e-4)
@@ -93,7 +94,7 @@ def test_sequence_is_filled_to_its_last_position_and_no_further(engine, referenc
     rows = []
     for one in (engine, reference):
         one.prefill(prefix, (2,) * (free - 3), 1)
-        rows.append(one.extend((9, 8, 7)))
+        rows.append(one.extend((9, 8, 7)).logits())
         with pytest.raises(EngineError, match=f"has {config.decoder.positions} positions"):
             one.extend([5])
         with pytest.raises(EngineError, match="cannot be rewound"):
@@ -104,7 +105,7 @@ def test_sequence_is_filled_to_its_last_position_and_no_further(engine, referenc
 def test_results_outlive_the_next_call(engine, config):
     levels = engine.encode(pixels(config, 1))
     prefix = engine.glance(levels)
-    rows = engine.prefill(prefix, (2, 9), 2)
+    rows = engine.prefill(prefix, (2, 9), 2).logits()
     kept = [np.copy(value) for value in (levels.tokens, levels.things, prefix, rows)]
     engine.prefill(engine.glance(engine.encode(pixels(config, 2))), (2, 8), 2)
     for before, now in zip(kept, (levels.tokens, levels.things, prefix, rows), strict=True):

@@ -17,7 +17,7 @@ from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, GRAPHS, SHARPEN, Graph
 from mmser_ros.runtime.graphs import read_parameters as needed_by
 from mmser_ros.runtime.tensorrt_api import Api
-from mmser_ros.runtime.weights import load_weights
+from mmser_ros.runtime.weights import EMBEDDING, load_weights
 
 onnx = pytest.importorskip("onnx", reason="networks are made with onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="networks are tried with ONNX Runtime")
@@ -79,7 +79,8 @@ def test_half_precision_is_well_typed_and_spares_what_needs_more(tiny_model, gra
     proto = network(tiny_model, graph, "fp16")
     onnx.checker.check_model(proto, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True).graph
-    kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+    values = (*inferred.value_info, *inferred.output)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
     kinds |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
     for node in proto.graph.node:
         if node.op_type in ("LayerNormalization", "Softmax", "Sin", "Cos"):
@@ -92,6 +93,18 @@ def test_pooled_levels_are_their_means(tiny_model):
     found = outputs(network(tiny_model, ENCODE, "fp32"), ENCODE)
     expected = found["levels"].mean(2).reshape(3, -1)
     assert np.allclose(found["pooled"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_decoder_chooses_the_next_token_and_brings_its_embedding(tiny_model, precision):
+    found = outputs(network(tiny_model, DECODE, precision), DECODE)
+    tokens = found["logits"].argmax(1)
+    weights = np.exp(found["logits"].astype(np.float64))
+    expected = (weights / weights.sum(1, keepdims=True)).max(1)
+    assert found["choices"][:, 0].tolist() == tokens.tolist()
+    assert np.allclose(found["choices"][:, 1], expected, rtol=1e-5)
+    embedding = load_weights(tiny_model)[EMBEDDING]
+    assert np.array_equal(found["next"].astype(np.float32), embedding[tokens])
 
 
 def test_encoder_of_clip_layout_without_look_head(tmp_path):
