@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
+from mmser_ros.cli.measured_on import machine
+
 RESULTS = Path(__file__).parent / "results"
-
-
-def processor() -> str:
-    """The processor's name as the kernel gives it; on ARM often only the architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model"):
-            return value.strip()
-    return platform.machine()
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    cores = len(os.sched_getaffinity(0))
-    return {"processor": processor(), "cores": cores, "system": platform.platform(terse=True)}
 
 
 def publish(name: str, figures: dict[str, Any], save: bool) -> None:

@@ -16,6 +16,7 @@ import sys
 from mmser_ros.cli.failure import INTERRUPTED, UNREADABLE, Failure
 
 COMMANDS = {
+    "bench": "measure how fast this machine captions, with every engine that runs here",
     "build": "build a model's engine for this machine's GPU ahead of time",
     "caption": "caption a bag, a video, a folder of images or one image",
     "demo": "play a recorded drive into the node, and write a report",

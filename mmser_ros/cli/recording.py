@@ -56,10 +56,11 @@ class Recording:
 
         Raises Failure with a sentence.
         """
-        from mmser_ros.cli.bags import Bag, BagFrames, is_bag
+        from mmser_ros.cli.bags import Bag, BagFrames
+        from mmser_ros.cli.frames import is_bag
         from mmser_ros.types import Frame
 
-        folder = bag or _sample()
+        folder = bag or sample()
         if not folder.exists() or not is_bag(folder):
             raise Failure(f"{folder} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
         opened = Bag(folder)
@@ -97,7 +98,8 @@ class Recording:
         )
 
 
-def _sample() -> Path:
+def sample() -> Path:
+    """The bag of the installed sample drive. Raises Failure where it is not."""
     for folder in places("samples"):
         if (folder / "drive" / "metadata.yaml").is_file():
             return folder / "drive"
