@@ -16,11 +16,13 @@ All three are 0 where the camera is not known, and in the padding of the canvas.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from mmser_ros.model.config import ImageConfig
@@ -28,11 +30,21 @@ from mmser_ros.types import CameraModel, Frame
 
 Ground = NDArray[np.float32]
 """(height, width, 3): nearness, left, known."""
+Floats = NDArray[np.floating[Any]]
+Numbers = Sequence[Any] | Floats
+"""Of a camera, see ``numbers``."""
 CHANNELS = 3
 NUMBERS = 22
 """Of a camera, as ``floor_seen`` reads them."""
-_DISTORTION = 8
+_LENS, _DISTORTION, _MOUNTING = 4, 8, 10
 _STEPS = 24
+"""Of undoing a distortion: each divides by what the last one found."""
+_BLOCK = 32
+"""Rows at a time: what is worked out on the way then stays in the processor's caches."""
+_NODES = 24
+"""Rows and columns of pixels that polynomials go through, to undo a distortion quickly."""
+_PROBED, _EXACT = 8, 1e-6
+"""Every so many rows and columns the polynomials are probed; pixels that they may be off."""
 _SLOPE = 1e-4
 """Rays that fall less steeply than this, metres a metre, are counted as above the horizon."""
 
@@ -51,11 +63,12 @@ def ground_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
         columns = np.arange(max(left, 0), min(left + inner_width, width))
         v = (rows - top + 0.5) * (camera.height / inner_height) - 0.5
         u = (columns - left + 0.5) * (camera.width / inner_width) - 0.5
-        steps = _STEPS if any(camera.distortion) else 0
-        seen = floor_seen(numbers(camera), u[None, :], v[:, None], steps)
+        see = _sight(camera, u, v)
         inner = ground[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        for channel, values in enumerate(seen):
-            inner[:, :, channel] = values
+        for begin in range(0, len(rows), _BLOCK):
+            part = slice(begin, begin + _BLOCK)
+            for channel, values in enumerate(see(part)):
+                inner[part, :, channel] = values
     ground.flags.writeable = False
     return ground
 
@@ -63,11 +76,55 @@ def ground_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
 @lru_cache(maxsize=16)
 def glance_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
     """The channels as the glance sees them: (height, width, 3), means of zoom x zoom pixels."""
-    zoom = image.zoom
-    whole = ground_map(camera, image).reshape(image.height, zoom, image.width, zoom, CHANNELS)
-    shrunk = whole.mean((1, 3), dtype=np.float32)
+    whole = ground_map(camera, image)
+    if image.zoom == 1:
+        return whole
+    shrunk: Ground = cv2.resize(whole, (image.width, image.height), interpolation=cv2.INTER_AREA)
     shrunk.flags.writeable = False
     return shrunk
+
+
+def _sight(
+    camera: CameraModel, u: Floats, v: Floats
+) -> Callable[[slice], tuple[Floats, Floats, Floats]]:
+    """What ``floor_seen`` says of all columns u (w,) and some of the rows v (h,)."""
+    table = numbers(camera)
+    bent = any(camera.distortion)
+    rays = _smooth(table, u, v) if bent else None
+    if rays is None:
+        return lambda part: floor_seen(table, u, v[part, None], _STEPS if bent else 0)
+    (x, y), by_row = rays, _through(len(v))
+    return lambda part: _met(by_row[part] @ x, by_row[part] @ y, 1.0, table[-_MOUNTING:])
+
+
+def _smooth(table: Floats, u: Floats, v: Floats) -> tuple[Floats, Floats] | None:
+    """Polynomials of the rays of columns u (w,) and rows v (h,): x and y at their nodes in each
+    column, (_NODES, w) both. ``_through`` leads from these to the rows.
+
+    Undoing a lens takes many steps, and where it can be undone at all it is smooth. None if
+    polynomials do not tell: the lens folds back within the image, or bends too much.
+    """
+    nodes = (_nodes() + 1) / 2
+    across, down = u[0] + (u[-1] - u[0]) * nodes, v[0] + (v[-1] - v[0]) * nodes
+    x, y, _ = _undistorted(*_straight(table, across, down[:, None]), table, _STEPS)
+    by_row, by_column = _through(len(v)), _through(len(u)).T
+    x, y = x @ by_column, y @ by_column
+    some = slice(None, None, _PROBED)
+    found = by_row[some] @ x[:, some], by_row[some] @ y[:, some]
+    missed = _missed(*found, *_straight(table, u[some], v[some, None]), table)
+    return (x, y) if (missed < _EXACT).all() else None
+
+
+def _nodes() -> Floats:
+    """Chebyshev's, (_NODES,), from 1 to -1: polynomials through them swing least between."""
+    return np.cos((np.arange(_NODES) + 0.5) * math.pi / _NODES)
+
+
+@lru_cache(maxsize=8)
+def _through(count: int) -> Floats:
+    """(count, _NODES): from values at Chebyshev's nodes to ``count`` places between -1 and 1."""
+    to, through = (chebvander(x, _NODES - 1) for x in (np.linspace(-1, 1, count), _nodes()))
+    return to @ np.linalg.inv(through)
 
 
 def of_frame(frame: Frame, image: ImageConfig) -> CameraModel | None:
@@ -124,9 +181,7 @@ def numbers(camera: CameraModel) -> NDArray[np.float64]:
     return np.concatenate([lens, distortion, [camera.mounted], turned])
 
 
-def floor_seen(
-    camera: Sequence[Any] | NDArray[np.float64], u: Any, v: Any, steps: int = _STEPS
-) -> tuple[Any, Any, Any]:
+def floor_seen(camera: Numbers, u: Any, v: Any, steps: int = _STEPS) -> tuple[Any, Any, Any]:
     """Nearness, left and known of the pixels in columns ``u`` and rows ``v``.
 
     Plain arithmetic, so arrays and torch tensors alike: ``camera`` holds the 22 ``numbers``,
@@ -135,27 +190,47 @@ def floor_seen(
     ``steps`` of undistortion; 0 where no camera has any. A pixel that no ray of the lens falls
     on counts as not known.
     """
-    fx, fy, cx, cy, *rest = camera
-    height, ax, ay, az, rx, ry, rz, ux, uy, uz = rest[_DISTORTION:]
-    seen_x, seen_y = (u - cx) / fx, (v - cy) / fy
-    x, y = seen_x + 0 * seen_y, seen_y + 0 * seen_x
-    known = 1.0 + 0 * x
+    x, y = _straight(camera, u, v)
+    known: Any = 1.0
     if steps:
-        for _ in range(steps):
-            radial, aside, below = _distortion(x, y, rest[:_DISTORTION])
-            x, y = (seen_x - aside) / radial.clip(0.2), (seen_y - below) / radial.clip(0.2)
-        radial, aside, below = _distortion(x, y, rest[:_DISTORTION])
-        error = abs(x * radial + aside - seen_x) + abs(y * radial + below - seen_y)
-        known = known * (error * fx < 1)
+        x, y, known = _undistorted(x, y, camera, steps)
+    return _met(x, y, known, camera[-_MOUNTING:])
+
+
+def _straight(camera: Numbers, u: Any, v: Any) -> tuple[Any, Any]:
+    """Where pixels of a lens without distortion look: metres aside and down a metre ahead."""
+    fx, fy, cx, cy = camera[:_LENS]
+    return (u - cx) / fx, (v - cy) / fy
+
+
+def _undistorted(seen_x: Any, seen_y: Any, camera: Numbers, steps: int) -> tuple[Any, Any, Any]:
+    """Where they look with distortion, and whether a ray falls on them at all."""
+    bent = camera[_LENS : _LENS + _DISTORTION]
+    x, y = seen_x + 0 * seen_y, seen_y + 0 * seen_x
+    for _ in range(steps):
+        radial, aside, below = _distortion(x, y, bent)
+        x, y = (seen_x - aside) / radial.clip(0.2), (seen_y - below) / radial.clip(0.2)
+    return x, y, (1.0 + 0 * x) * (_missed(x, y, seen_x, seen_y, camera) < 1)
+
+
+def _missed(x: Any, y: Any, seen_x: Any, seen_y: Any, camera: Numbers) -> Any:
+    """How many pixels the rays x, y come to lie off those that see them."""
+    radial, aside, below = _distortion(x, y, camera[_LENS : _LENS + _DISTORTION])
+    return (abs(x * radial + aside - seen_x) + abs(y * radial + below - seen_y)) * camera[0]
+
+
+def _met(x: Any, y: Any, known: Any, mounting: Numbers) -> tuple[Any, Any, Any]:
+    """Nearness, left and known of the points where rays meet the floor."""
+    height, ax, ay, az, rx, ry, rz, ux, uy, uz = mounting
     falls = -(az + x * rz - y * uz)
     sees = known * (falls > _SLOPE)
     reach = height / falls.clip(_SLOPE)
     ahead, left = reach * (ax + x * rx - y * ux), reach * (ay + x * ry - y * uy)
     nearness = sees / (1 + (ahead * ahead + left * left) ** 0.5)
-    return nearness, sees * left / (1 + abs(left)), known
+    return nearness, sees * left / (1 + abs(left)), known + 0 * nearness
 
 
-def _distortion(x: Any, y: Any, coefficients: Sequence[Any]) -> tuple[Any, Any, Any]:
+def _distortion(x: Any, y: Any, coefficients: Numbers) -> tuple[Any, Any, Any]:
     """OpenCV's: the radial factor, and what is added along x and y."""
     k1, k2, p1, p2, k3, k4, k5, k6 = coefficients
     r = x * x + y * y

@@ -98,6 +98,38 @@ def test_pixels_outside_of_the_lens_are_not_known() -> None:
     assert known[72, 96] == 1 and known[0, 0] == 0 and np.isfinite(known).all()
 
 
+PATHS = {  # lens: whether polynomials undo it
+    "straight": ((), True),
+    "barrel": ((-0.12, 0.01, 0.001, -0.002), True),
+    "webcam": ((0.08, -0.15, 0.001, -0.002, 0.05), True),
+    "too bent": ((-0.28, 0.12), False),
+    "folds back": ((-1.0,), False),
+}
+
+
+@pytest.mark.parametrize("lens", PATHS)
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (400, 800)])
+@pytest.mark.parametrize("fill", [False, True])
+def test_map_is_what_is_seen_pixel_by_pixel(lens: str, size: tuple[int, int], fill: bool) -> None:
+    width, height = size
+    distortion, polynomials = PATHS[lens]
+    focal = 0.625 * width
+    camera = CameraModel(
+        *size, focal, focal, width / 2 + 3, height / 2 - 9, 0.8, -0.1, 0.02, 0.03, distortion
+    )
+    image = dataclasses.replace(IMAGE, fill=fill)
+    rows, columns = image.canvas
+    top, left, inner_rows, inner_columns = ground.fit(height, width, image)
+    u = (np.arange(columns) - left + 0.5) * width / inner_columns - 0.5
+    v = (np.arange(rows)[:, None] - top + 0.5) * height / inner_rows - 0.5
+    inside = (u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)
+    channels = ground.floor_seen(ground.numbers(camera), u, v)
+    expected = np.where(inside[..., None], np.stack(channels, -1), 0)
+    assert np.abs(ground.ground_map(camera, image) - expected).max() < 1e-6
+    if size == (640, 480):
+        assert (ground._smooth(ground.numbers(camera), u, v[:, 0]) is not None) == polynomials
+
+
 def test_batch_of_tensors_gives_the_same() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
     cameras = [LEVEL, dataclasses.replace(LEVEL, pitch=-0.3, distortion=BARREL)]
