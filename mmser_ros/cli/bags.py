@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmser_ros.cli.failure import USAGE, Failure
-from mmser_ros.cli.frames import BAGS, Unreadable, natural
+from mmser_ros.cli.frames import Unreadable, bag_files
 from mmser_ros.node import images
 from mmser_ros.node.mounting import Knowledge, beside
 from mmser_ros.types import Frame
@@ -51,17 +51,6 @@ DAMAGE = (
 _STORE = get_typestore(Stores.ROS2_HUMBLE)
 
 
-def is_bag(path: Path) -> bool:
-    """Whether ``path`` is a bag file, or a folder with a bag in it."""
-    if path.is_dir():
-        return (path / "metadata.yaml").is_file() or bool(_files(path))
-    return path.suffix.lower() in BAGS
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.iterdir() if file.suffix in BAGS), key=natural)
-
-
 class Bag:
     """A bag, as much of it as can be read. Raises Failure if that is nothing at all."""
 
@@ -73,7 +62,7 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.troubles = []
-        self.files = _files(path) if path.is_dir() else [path]
+        self.files = bag_files(path) if path.is_dir() else [path]
         self._readers: list[Reader] = []
         self._parts = self._opened()
         counted = Counter[tuple[str, str]]()
@@ -223,6 +212,11 @@ class BagFrames:
                 self._knowledge.info(message)
         except DAMAGE:
             return  # the camera's state is told with the frames: not known
+
+    @property
+    def of_bag(self) -> BagFrames:
+        """Itself."""
+        return self
 
     @property
     def troubles(self) -> list[str]:

@@ -46,16 +46,16 @@ class Cameras:
 
     def __init__(self, args: argparse.Namespace, source: Source) -> None:
         """``args`` as ``add_arguments`` describes them. Raises Failure if they make no sense."""
-        from mmser_ros.cli.bags import BagFrames
         from mmser_ros.node.mounting import Knowledge, is_rectified
 
         self._given = given(args)
         remedy = "--camera-height and --camera-pitch say it"
-        if isinstance(source, BagFrames):
-            topic = source.connection.topic
+        recorded = source.of_bag
+        if recorded is not None:
+            topic = recorded.connection.topic
             self._knowledge = Knowledge(args.base_frame, is_rectified(topic), remedy)
             self._knowledge.lens_missing = "the bag holds no CameraInfo; --camera-hfov says it"
-            source.feed(self._knowledge)
+            recorded.feed(self._knowledge)
         else:
             self._knowledge = Knowledge(args.base_frame, remedy=remedy)
             self._knowledge.lens_missing = "its lens is not said; --camera-hfov does"

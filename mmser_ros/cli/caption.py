@@ -108,20 +108,20 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Caption; 1 if something could not be read."""
-    from mmser_ros.cli.bags import BagFrames
     from mmser_ros.cli.frames import open_source
 
     source = open_source(args.input, args.topic)
+    recorded = source.of_bag
     with contextlib.ExitStack() as stack:
-        if isinstance(source, BagFrames):
-            stack.callback(source.bag.close)
+        if recorded is not None:
+            stack.callback(recorded.bag.close)
         copy: BagCopy | None = None
         if args.bag_out is not None:
             from mmser_ros.cli.bag_copy import BagCopy
 
-            if not isinstance(source, BagFrames):
+            if recorded is None:
                 raise Failure("--bag-out copies a bag, but the input is none.", USAGE)
-            copy = BagCopy(source, args.bag_out, args.caption_topic, args.bag_version)
+            copy = BagCopy(recorded, args.bag_out, args.caption_topic, args.bag_version)
         captioner = load_captioner(args)
         stack.callback(captioner.close)
         captioner.warm_up()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ from mmser_ros.cli.failure import Failure
 from mmser_ros.node import codecs
 from mmser_ros.node.images import UnsupportedImage
 from mmser_ros.types import Frame
+
+if TYPE_CHECKING:
+    from mmser_ros.cli.bags import BagFrames
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 BAGS = (".mcap", ".db3")
@@ -43,6 +46,11 @@ class Source(Protocol):
     """Where frames come from."""
 
     @property
+    def of_bag(self) -> BagFrames | None:
+        """The same with all that bags know besides; None for another source."""
+        ...
+
+    @property
     def troubles(self) -> list[str]:
         """Sentences about damage of the whole; complete when all frames were given."""
         ...
@@ -62,15 +70,15 @@ def open_source(path: Path, topic: str | None = None) -> Source:
 
     ``topic`` chooses one of a bag's image topics.
     """
-    from mmser_ros.cli import bags
-
     if not path.exists():
         raise Failure(f"{path} does not exist.")
     if path.suffix.lower() == ".bag":
         raise Failure(
             f"{path} is a ROS 1 bag. Convert it first: rosbags-convert --src {path} --dst NAME"
         )
-    if bags.is_bag(path):
+    if is_bag(path):
+        from mmser_ros.cli import bags  # only here: images need no rosbags, which takes its time
+
         return bags.BagFrames(bags.Bag(path), topic)
     if topic is not None:
         raise Failure(f"{path} is no bag, so it has no topic '{topic}'; leave --topic out.", 2)
@@ -89,6 +97,18 @@ def open_source(path: Path, topic: str | None = None) -> Source:
     return Video(path)
 
 
+def is_bag(path: Path) -> bool:
+    """Whether ``path`` is a bag file, or a folder with a bag in it."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or bool(bag_files(path))
+    return path.suffix.lower() in BAGS
+
+
+def bag_files(folder: Path) -> list[Path]:
+    """The bag files in a folder, in order."""
+    return sorted((file for file in folder.iterdir() if file.suffix in BAGS), key=natural)
+
+
 def natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
     """Sorting key with which image2 comes before image10."""
     parts = re.findall(r"\d+|\D+", path.name)
@@ -97,6 +117,8 @@ def natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
 
 class ImageFiles:
     """Images, each in a file of its own. Their stamps are unknown."""
+
+    of_bag = None
 
     def __init__(self, files: list[Path]) -> None:
         self._files = files
@@ -137,6 +159,7 @@ def read_image(file: Path) -> NDArray[np.uint8]:
 class Video:
     """The frames of a video file; their stamps count from its beginning."""
 
+    of_bag = None
     TOLERANCE = 0.05
     """Containers that store no frame count make OpenCV estimate it."""
 

@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play; 1 if nobody listened or there was nothing to play."""
-    from mmser_ros.cli.bags import TF_STATIC, Bag, image_topic, info_topic, is_bag
+    from mmser_ros.cli.bags import TF_STATIC, Bag, image_topic, info_topic
+    from mmser_ros.cli.frames import is_bag
 
     if not args.rate > 0:
         raise Failure(f"--rate is {args.rate}; it must be more than 0.", USAGE)

@@ -275,6 +275,23 @@ def test_what_is_no_input_is_said_in_a_sentence(
     assert not run.out.exists()
 
 
+def test_images_are_captioned_where_bags_could_not_be_read(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "one.jpg").write_bytes(jpeg(1))
+    program = "import sys; sys.modules['rosbags'] = None; from mmser_ros.cli import main; main()"
+    words = ["caption", str(tmp_path / "one.jpg"), "--model", str(tiny_model)]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, timeout=60, check=True
+    )
+    assert json.loads(ended.stdout)["source"] == "one.jpg"
+    words[1] = str(write_bag(tmp_path / "bag", "mcap", [compressed(0)]))
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, timeout=60, check=True
+    )
+    assert b"pip install rosbags" in ended.stderr and not ended.stdout
+
+
 def test_a_wrong_model_or_engine_is_said_in_a_sentence(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(jpeg(1))
     assert run(tmp_path / "one.jpg", "--engine", "abacus") == 1
