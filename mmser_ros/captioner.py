@@ -51,6 +51,8 @@ class Captioner:
         self._engine = engine
         self._familiarity = familiarity
         self._previous: tuple[int, ...] = ()
+        self._seen = pixels.room(1, config.image)
+        self._details = pixels.room(config.image.crops, config.image)
 
     @classmethod
     def load(
@@ -130,10 +132,10 @@ class Captioner:
         array of uint8, or if its camera model is about an image of another shape.
         """
         clock = _Stopwatch()
-        canvas = pixels.to_canvas(frame.rgb, self.config.image)
         image = self.config.image
-        camera = ground.of_frame(frame, image)
-        seen = pixels.glance_pixels(canvas, image, ground.glance_map(camera, image))
+        canvas = pixels.to_canvas(frame.rgb, image)
+        floor = ground.glance_map(ground.of_frame(frame, image), image)
+        seen = pixels.glance_pixels(canvas, image, floor, self._seen)
         clock.lap("preprocess")
         levels = self._engine.encode(seen)
         clock.lap("encode")
@@ -159,7 +161,7 @@ class Captioner:
         image = self.config.image
         floor = ground.ground_map(ground.of_frame(glance.frame, image), image)
         places = self._places(glance)
-        crops = pixels.crop_pixels(glance.canvas, places, image, floor)
+        crops = pixels.crop_pixels(glance.canvas, places, image, floor, self._details)
         clock.lap("preprocess")
         details = self._engine.encode(crops)
         clock.lap("encode")

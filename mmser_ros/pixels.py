@@ -69,26 +69,38 @@ def padding_colour(image: ImageConfig) -> NDArray[np.uint8]:
     return np.rint(255 * np.asarray(image.mean)).clip(0, 255).astype(np.uint8)
 
 
-def glance_pixels(canvas: Image, image: ImageConfig, ground: Ground | None = None) -> Pixels:
+def room(count: int, image: ImageConfig) -> Pixels:
+    """What so many encoder inputs need, to be written over and over: see ``glance_pixels``."""
+    return np.empty((count, image.channels, image.height, image.width), np.float32)
+
+
+def glance_pixels(
+    canvas: Image, image: ImageConfig, ground: Ground | None = None, out: Pixels | None = None
+) -> Pixels:
     """The canvas as one encoder input, (1, 3 or 6, height, width).
 
     ``ground`` is what ``ground.glance_map`` or ``ground.ground_map`` gives, (height, width, 3) or
     as large as the canvas; None where the camera is not known. Not read by a model without it.
+    ``out``: ``room`` for them, which is then written and returned.
     """
     grounds = None if ground is None else [resize(ground, image.height, image.width)]
-    return _normalised([resize(canvas, image.height, image.width)], image, grounds)
+    return _normalised([resize(canvas, image.height, image.width)], image, grounds, out)
 
 
 def crop_pixels(
-    canvas: Image, places: Places, image: ImageConfig, ground: Ground | None = None
+    canvas: Image,
+    places: Places,
+    image: ImageConfig,
+    ground: Ground | None = None,
+    out: Pixels | None = None,
 ) -> Pixels:
     """Parts of the canvas as encoder inputs, (K, 3 or 6, height, width).
 
     ``places`` (K, 4) are snapped, see ``snapped``. ``ground`` is that of the whole canvas
-    (``ground.ground_map``), None where the camera is not known.
+    (``ground.ground_map``), None where the camera is not known. ``out`` as for the glance.
     """
     grounds = None if ground is None else crops(ground, places, image)
-    return _normalised(crops(canvas, places, image), image, grounds)
+    return _normalised(crops(canvas, places, image), image, grounds, out)
 
 
 def crops(canvas: Canvas, places: Places, image: ImageConfig) -> list[Canvas]:
@@ -145,16 +157,22 @@ def resize(rgb: Canvas, height: int, width: int) -> Canvas:
     return cv2.resize(rgb, (width, height), interpolation=how)
 
 
-def _normalised(images: list[Image], image: ImageConfig, grounds: list[Ground] | None) -> Pixels:
+def _normalised(
+    images: list[Image], image: ImageConfig, grounds: list[Ground] | None, out: Pixels | None
+) -> Pixels:
     """Look every value up, so that normalising and reordering are one pass."""
-    pixels = np.empty((len(images), image.channels, image.height, image.width), np.float32)
+    pixels = room(len(images), image) if out is None else out
+    if pixels.shape != (len(images), image.channels, image.height, image.width):
+        raise ValueError(f"There is room for {pixels.shape}, but there are {len(images)} images.")
     table = _table(image.mean, image.std)
-    for index, rgb in enumerate(images):
-        for channel in range(3):
-            # "clip" never acts on a uint8, but lets numpy write into `out` without a buffer
-            np.take(table[channel], rgb[:, :, channel], out=pixels[index, channel], mode="clip")
-    if image.ground:
-        pixels[:, 3:] = 0 if grounds is None else np.stack(grounds).transpose(0, 3, 1, 2)
+    for seen, rgb in zip(pixels, images, strict=True):
+        for channel, plane in enumerate(cv2.split(rgb)):
+            cv2.LUT(plane, table[channel], dst=seen[channel])
+    if image.ground and grounds is None:
+        pixels[:, 3:] = 0
+    elif image.ground and grounds is not None:
+        for seen, ground in zip(pixels, grounds, strict=True):
+            cv2.split(ground, list(seen[3:]))
     return pixels
 
 

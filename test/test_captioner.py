@@ -61,6 +61,32 @@ def test_glance_and_refinement_fill_every_field(captioner):
     assert glance.caption.familiarity == refined.familiarity
 
 
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_a_glance_that_is_kept_outlives_the_frames_after_it(tiny_model, engine):
+    pytest.importorskip("torch", reason="torch is the reference engine")
+    captioner = Captioner.load(tiny_model, engine=engine, threads=1)
+    expected = captioner.refine(captioner.glance(frame(1)))
+    kept = captioner.glance(frame(1))
+    canvas, levels = kept.canvas.copy(), np.array(kept.levels.pooled)
+    for seed in range(2, 6):
+        captioner.refine(captioner.glance(frame(seed)))
+    assert np.array_equal(kept.canvas, canvas) and np.array_equal(kept.levels.pooled, levels)
+    refined = captioner.refine(kept)
+    assert (refined.text, refined.word_probabilities) == (
+        expected.text,
+        expected.word_probabilities,
+    )
+
+
+def test_nothing_is_allocated_for_pixels_from_frame_to_frame(captioner, monkeypatch):
+    shown = []
+    encode = captioner._engine.encode
+    monkeypatch.setattr(captioner._engine, "encode", lambda p: shown.append(p) or encode(p))
+    for seed in (1, 2):
+        captioner.refine(captioner.glance(frame(seed)))
+    assert shown[0] is shown[2] and shown[1] is shown[3]
+
+
 def test_both_engines_give_the_same_captions(tiny_model, captioner):
     pytest.importorskip("torch", reason="torch is the reference engine")
     reference = Captioner.load(tiny_model, engine="torch", threads=1)

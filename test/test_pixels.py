@@ -118,6 +118,46 @@ def test_glance_normalises_the_shrunk_canvas():
     assert np.allclose(seen[0].transpose(1, 2, 0), expected, atol=1e-6)
 
 
+def by_hand(rgb: np.ndarray) -> np.ndarray:
+    """(3, H, W) float32, to the bit."""
+    values = np.arange(256) / 255
+    table = (values[None] - np.array(IMAGE.mean)[:, None]) / np.array(IMAGE.std)[:, None]
+    return np.stack([table.astype(np.float32)[c][rgb[..., c]] for c in range(3)])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_are_the_same_to_the_bit_wherever_they_are_written(turned: bool) -> None:
+    image = dataclasses.replace(IMAGE, ground=True)
+    canvas, floor = noise(48, 64), RANDOM.random((48, 64, 3), np.float32)
+    if turned:
+        canvas = canvas[::-1, :, ::-1]
+    canvas.flags.writeable = floor.flags.writeable = False
+    places = pixels.snapped(np.array([[0.1, 0.1, 0.2, 0.3], [0.6, 0.5, 0.9, 0.9]]), image)
+    seen, details = pixels.room(1, image), pixels.room(2, image)
+    for room in (seen, details):
+        room.fill(np.nan)
+    assert pixels.glance_pixels(canvas, image, floor, seen) is seen
+    assert np.array_equal(
+        seen[0, :3], by_hand(pixels.resize(np.ascontiguousarray(canvas), 24, 32))
+    )
+    assert np.array_equal(seen[0, 3:], pixels.resize(floor, 24, 32).transpose(2, 0, 1))
+    assert pixels.crop_pixels(canvas, places, image, floor, details) is details
+    for crop, (top, left) in zip(details, pixels.corners(places, image), strict=True):
+        part = (slice(top, top + 24), slice(left, left + 32))
+        assert np.array_equal(crop[:3], by_hand(canvas[part]))
+        assert np.array_equal(crop[3:], floor[part].transpose(2, 0, 1))
+    assert np.array_equal(pixels.crop_pixels(canvas, places, image, floor), details)
+    pixels.crop_pixels(canvas, places, image, None, details)
+    assert not details[:, 3:].any()  # nothing of the frame before stays
+
+
+def test_room_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="room for"):
+        pixels.crop_pixels(
+            noise(48, 64), pixels.tile_places(IMAGE), IMAGE, None, pixels.room(2, IMAGE)
+        )
+
+
 def test_crops_are_normalised_parts_of_the_canvas() -> None:
     canvas = noise(48, 64)
     places = pixels.tile_places(IMAGE)
