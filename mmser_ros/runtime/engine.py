@@ -103,7 +103,10 @@ class Engine(Protocol):
         ...
 
     def encode(self, pixels: Floats) -> Levels:
-        """See a batch of images, (B, 3 or 6, H, W), normalised: a frame, or crops of it."""
+        """See a batch of images, (B, 3 or 6, H, W), normalised: a frame, or crops of it.
+
+        They are the caller's again afterwards, who may write the next ones over them.
+        """
         ...
 
     def glance(self, levels: Levels) -> Prefix:
