@@ -61,9 +61,12 @@ def test_glance_and_refinement_fill_every_field(captioner):
     assert glance.caption.familiarity == refined.familiarity
 
 
-@pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_a_glance_that_is_kept_outlives_the_frames_after_it(tiny_model, engine):
-    pytest.importorskip("torch", reason="torch is the reference engine")
+@pytest.mark.parametrize(
+    ("engine", "module"),
+    [("onnx", "onnxruntime"), ("torch", "torch"), ("openvino", "openvino")],
+)
+def test_a_glance_that_is_kept_outlives_the_frames_after_it(tiny_model, engine, module):
+    pytest.importorskip(module, reason=f"{module} is not installed")
     captioner = Captioner.load(tiny_model, engine=engine, threads=1)
     expected = captioner.refine(captioner.glance(frame(1)))
     kept = captioner.glance(frame(1))
