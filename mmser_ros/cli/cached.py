@@ -17,12 +17,15 @@ from mmser_ros.runtime.store import Entry, Store, megabytes
 from mmser_ros.runtime.weights import digest
 
 SUBJECT = "engine store"
+ROOM = 2_500_000_000
+"""Bytes that the plans of a model of 500 million parameters take, in single precision."""
 
 
 def engines(store: Store, model: str, driver: Driver) -> Iterator[Finding]:
     """Whether built engines can be kept, and each that is kept, be used."""
     entries = store.entries()
-    kept = f"{len(entries)} engines, {megabytes(sum(entry.size for entry in entries))}"
+    size = megabytes(sum(entry.size for entry in entries))
+    kept = f"{len(entries)} {'engine' if len(entries) == 1 else 'engines'}, {size}"
     place = _existing(store.folder)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         yield warn(
@@ -32,7 +35,11 @@ def engines(store: Store, model: str, driver: Driver) -> Iterator[Finding]:
         )
     else:
         free = shutil.disk_usage(place).free
-        yield ok(SUBJECT, f"{store.folder}: {kept}, {megabytes(free)} free")
+        says = f"{store.folder}: {kept}, {megabytes(free)} free"
+        if driver.gpus and free < ROOM:
+            yield warn(SUBJECT, says, "Make room: what does not fit is built at every start.")
+        else:
+            yield ok(SUBJECT, says)
     weights = _weights(model)
     for entry in entries:
         yield _judged(entry, weights, driver)

@@ -1,9 +1,10 @@
 """Check what captioning needs here, and say what to mend.
 
-Python, package and model, ONNX Runtime, GPU and optional runtimes, memory, built engines, ROS with
-its transport for large images, and the camera: its topic, rate, QoS, stamps, encoding, lens and
-mounting. Each line is ok, warn or fail; below a line that is not ok stands what to do. The exit
-code is 1 if something fails. Run it where the captioner runs, while the camera runs.
+Python, package and model, ONNX Runtime, GPU and optional runtimes, the engine that is taken,
+memory, built engines, ROS with its transport for large images, and the camera: its topic, rate,
+QoS, stamps, encoding, lens and mounting. Each line is ok, warn or fail; below a line that is not
+ok stands what to do. The exit code is 1 if something fails. Run it where the captioner runs, while
+the camera runs.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _checks(args: argparse.Namespace) -> list[tuple[str, Callable[[], Iterator[Finding]]]]:
-    from mmser_ros.cli import machine
+    from mmser_ros.cli import machine, runtimes
     from mmser_ros.runtime import cuda_driver
 
     model, driver = args.model, cuda_driver.ask()
@@ -98,10 +99,10 @@ def _checks(args: argparse.Namespace) -> list[tuple[str, Callable[[], Iterator[F
         ("Python", machine.python),
         ("mmser_ros", machine.package),
         ("model", lambda: machine.model(model)),
-        ("ONNX Runtime", lambda: machine.onnx_runtime(model)),
-        ("torch", machine.torch),
+        ("ONNX Runtime", lambda: runtimes.onnx_runtime(model)),
         ("NVIDIA driver", lambda: machine.nvidia(driver)),
-        ("accelerators", machine.accelerators),
+        ("optional runtimes", runtimes.optional),
+        ("engine", lambda: runtimes.auto(model, driver)),
         ("memory", lambda: machine.memory(model)),
         ("engine store", engines),
         ("ROS", robot),

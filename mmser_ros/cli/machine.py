@@ -1,4 +1,4 @@
-"""Checks of ``mmser doctor``: what this machine and its Python have, and whether it captions."""
+"""Checks of ``mmser doctor``: Python, this package, the model, the GPU's driver and memory."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 """What captioning imports, and the name under which pip knows it."""
-ACCELERATORS = {"TensorRT": "tensorrt", "TensorRT-RTX": "tensorrt_rtx", "OpenVINO": "openvino"}
-"""Optional runtimes, and their names on PyPI."""
 SPARE = 400_000_000
 """Bytes of memory that the captioner takes beside its weights, generously."""
 
@@ -96,34 +94,6 @@ def _scored(folder: Path) -> str:
         return ""
 
 
-def onnx_runtime(model: str) -> Iterator[Finding]:
-    """Whether ONNX Runtime captions a blank frame, and how long that takes."""
-    from mmser_ros.captioner import Captioner
-    from mmser_ros.runtime.engine import EngineError
-
-    name = "ONNX Runtime"
-    if importlib.util.find_spec("onnxruntime") is None:
-        yield fail(name, "not installed", "pip install onnxruntime")
-        return
-    try:
-        captioner = Captioner.load(model, engine="onnx")
-        captioner.warm_up()
-        seconds = captioner.warm_up()
-    except BadModel as error:
-        yield warn(name, f"not tried: {error}", "Mend the model first.")
-        return
-    except EngineError as error:
-        yield fail(name, str(error), "pip install --upgrade onnxruntime")
-        return
-    info = captioner.info
-    yield ok(name, f"{info.backend}, {info.precision}: two looks in {1e3 * seconds:.0f} ms")
-
-
-def torch() -> Iterator[Finding]:
-    """Whether torch is there; it is not imported, which would take seconds."""
-    yield ok("torch", installed("torch") or "not installed; only training needs it")
-
-
 def nvidia(driver: Driver) -> Iterator[Finding]:
     """Whether there is a GPU that can be used."""
     if not driver.installed:
@@ -139,12 +109,6 @@ def nvidia(driver: Driver) -> Iterator[Finding]:
         memory = f"{gpu.memory / 1e9:.0f} GB"
         says = f"{gpu.name}, compute capability {gpu.capability}, {memory}, CUDA {driver.cuda}"
         yield ok("NVIDIA driver", says)
-
-
-def accelerators() -> Iterator[Finding]:
-    """Which optional runtimes are installed."""
-    for name, package in ACCELERATORS.items():
-        yield ok(name, installed(package) or "not installed, optional")
 
 
 def memory(model: str) -> Iterator[Finding]:
@@ -190,8 +154,13 @@ def _lines(path: Path) -> list[str]:
 
 
 def installed(package: str) -> str:
-    """The version of a package, which is not imported; empty if it is not installed."""
+    """The version of a package, which is not imported; empty if it is not installed.
+
+    By the name that pip knows it by, or Python: tensorrt may come as tensorrt-cu12.
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return ""
+        module = package.replace("-", "_")
+        givers = importlib.metadata.packages_distributions().get(module, ())
+        return next((importlib.metadata.version(giver) for giver in givers), "")

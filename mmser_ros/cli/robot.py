@@ -196,7 +196,14 @@ def _topic(seen: Sighting, named: bool, seconds: float) -> Finding:
     if seen.count or seen.hint:
         nodes = ", ".join(sorted({each.node for each in seen.publishers}))
         kinds = ", ".join(sorted({each.type for each in seen.publishers}))
-        return ok(subject, f"{seen.topic}, {kinds}, from {nodes}")
+        says = f"{seen.topic}, {kinds}, from {nodes}"
+        if len(seen.publishers) > 1:
+            return warn(
+                subject,
+                f"{says}: {len(seen.publishers)} publishers, taken for one camera",
+                "Let one camera alone publish there.",
+            )
+        return ok(subject, says)
     there = ", ".join(seen.others)
     if seen.publishers:
         kinds = ", ".join(sorted({each.type for each in seen.publishers}))

@@ -201,7 +201,7 @@ def _first(folder: Path, threads: int | None, precision: str, progress: Progress
         passed[name] = found
     remedies = dict.fromkeys(found.remedy for found in passed.values() if found.remedy)
     raise EngineError(
-        f"No engine can run {folder}: {_reasons(passed)}. "
+        f"No engine can run {folder}: {reasons(passed)}. "
         f"Try: {' or '.join(remedies) or 'another precision'}"
     )
 
@@ -211,12 +211,12 @@ def _tell(name: str, passed: Mapping[str, Hindrance], precision: str) -> None:
     lost = any(found.says != NO_DRIVER for found in passed.values())
     level = logging.WARNING if lost else logging.INFO
     wanted = "" if precision == AUTO else f" with the precision {precision}"
-    reasons = f" ({_reasons(passed)})" if passed else ""
-    log.log(level, "Engine %s, the first that works here%s%s.", name, wanted, reasons)
+    lacks = f" ({reasons(passed)})" if passed else ""
+    log.log(level, "Engine %s, the first that works here%s%s.", name, wanted, lacks)
 
 
-def _reasons(passed: Mapping[str, Hindrance]) -> str:
-    """In words: tensorrt, cuda: there is no NVIDIA driver; onnx: ..."""
+def reasons(passed: Mapping[str, Hindrance]) -> str:
+    """What is in the way of engines, in words: tensorrt, cuda: there is no NVIDIA driver; ..."""
     names: dict[str, list[str]] = {}
     for name, found in passed.items():
         names.setdefault(found.says, []).append(name)

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from mmser_ros.cli import cached, machine, main, robot
+from mmser_ros.cli import cached, machine, main, robot, runtimes
 from mmser_ros.cli.finding import Finding
 from mmser_ros.node.mounting import Given
 from mmser_ros.node.transport import BUILTIN, PROFILES
+from mmser_ros.runtime import registry
 from mmser_ros.runtime.cuda_driver import Driver, Gpu
 from mmser_ros.runtime.store import Key, Store
 from mmser_ros.runtime.weights import digest
 
 NODE = Path(__file__).parents[1] / "node"
 ALWAYS = (
-    "Python", "mmser_ros", "model", "ONNX Runtime", "torch", "NVIDIA driver", "TensorRT",
-    "TensorRT-RTX", "OpenVINO", "memory", "engine store", "ROS",
+    "Python", "mmser_ros", "model", "ONNX Runtime", "NVIDIA driver", "TensorRT", "TensorRT-RTX",
+    "OpenVINO", "torch", "engine", "memory", "engine store", "ROS",
 )  # fmt: skip
 
 WITHOUT = """
@@ -63,8 +64,9 @@ def test_a_whole_machine_passes_every_check_in_order(tiny_model: Path) -> None:
     code, found = doctor("--model", tiny_model)
     assert code == 0, found
     assert tuple(found)[: len(ALWAYS)] == ALWAYS
-    assert {levels(found)[subject] for subject in ALWAYS[:5]} == {"ok"}
+    assert {levels(found)[subject] for subject in ALWAYS[:4]} == {"ok"}
     assert "two looks in" in found["ONNX Runtime"][0].says
+    assert found["engine"][0].says.startswith("auto takes ")
     assert all(each.remedy for group in found.values() for each in group if each.level != "ok")
 
 
@@ -139,7 +141,7 @@ def test_people_get_lines_with_remedies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(robot, "robot", lambda *_: iter(()))
-    monkeypatch.setattr(machine, "torch", lambda: 1 // 0)
+    monkeypatch.setattr(runtimes, "optional", lambda: iter((1 // 0,)))
     assert main(["doctor", "--model", str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     model = next(number for number, line in enumerate(lines) if line.startswith("fail  model"))
@@ -161,6 +163,62 @@ def test_a_driver_is_told_by_its_gpus_or_what_is_wrong() -> None:
     (found,) = machine.nvidia(Driver(True, problem="its kernel module is not loaded"))
     assert found.level == "warn" and "kernel module" in found.says and found.remedy
     assert [found.level for found in machine.nvidia(Driver(False))] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "present", "level", "says", "remedy"),
+    [
+        ("", "onnxruntime", "ok", "auto takes onnx (tensorrt, tensorrt-rtx, cuda: there is", ""),
+        ("", "torch", "warn", "auto takes torch (", "pip install onnxruntime (for onnx)"),
+        ("Orin", "tensorrt onnx cuda.bindings", "ok", "auto takes tensorrt; mmser build", ""),
+        ("Orin", "torch", "warn", "auto takes cuda (tensorrt: tensorrt is not", "mmser-ros[tens"),
+        (
+            "broken",
+            "torch onnxruntime",
+            "warn",
+            "cuda: the NVIDIA driver is of no use)",
+            "(for te",
+        ),
+        (
+            "",
+            "",
+            "fail",
+            "none can run the model (",
+            "onnxruntime (for onnx) or pip install openvino",
+        ),
+    ],
+)
+def test_the_engine_that_auto_takes_is_told_with_what_a_better_one_lacks(
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: str,
+    present: str,
+    level: str,
+    says: str,
+    remedy: str,
+) -> None:
+    monkeypatch.setattr(registry, "has_driver", lambda: bool(driver))
+    monkeypatch.setattr(registry, "_installed", lambda package: package in present.split())
+    gpus = (Gpu("Orin", "8.7", 1),) if driver == "Orin" else ()
+    (found,) = runtimes.auto(str(tiny_model), Driver(bool(driver), gpus=gpus))
+    assert found.level == level and says in found.says and remedy in found.remedy
+    assert bool(found.remedy) == (level != "ok")
+
+
+def test_a_runtime_that_only_the_system_has_is_worth_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runtimes, "SYSTEM", tmp_path)
+    monkeypatch.setattr(runtimes, "installed", lambda package: "")
+    (tmp_path / "python3.10/dist-packages/tensorrt").mkdir(parents=True)
+    first, *others = runtimes.optional()
+    assert first.level == "warn" and "--system-site-packages" in first.remedy
+    assert {each.level for each in others} == {"ok"}
+
+
+def test_a_package_is_known_by_the_name_of_its_module_too() -> None:
+    assert machine.installed("cv2") == machine.installed("opencv-python-headless") != ""
+    assert machine.installed("no_such_package") == ""
 
 
 def test_free_memory_heeds_the_limit_of_the_container(tmp_path: Path) -> None:
@@ -212,6 +270,16 @@ def test_kept_engines_are_held_to_model_and_machine(tiny_model: Path, tmp_path: 
     told = " ".join(each.says for each in found)
     assert [each.level for each in found].count("ok") == 1
     assert all(reason in told for _, reason in others.values()) and "5 bytes" in told
+
+
+def test_a_full_disk_is_worth_a_warning_where_engines_are_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cached, "ROOM", 1 << 60)
+    orin = Driver(True, "12.6", (Gpu("Orin", "8.7", 1),))
+    for driver, level in ((orin, "warn"), (Driver(False), "ok")):
+        (found,) = cached.engines(Store(tmp_path / "engines"), "none", driver)
+        assert found.level == level and bool(found.remedy) == (level == "warn")
 
 
 def test_a_store_that_cannot_be_written_is_worth_a_warning(tmp_path: Path) -> None:
@@ -270,6 +338,15 @@ def test_what_is_wrong_with_a_camera_is_told_with_its_remedy() -> None:
     assert odd["camera encoding"].level == "fail" and "lens and mounting" not in odd
     assert judged(count=9, age=0.0, unstamped=4)["camera stamps"].says.startswith("4 of 9")
     assert judged(count=9, age=0.0, backwards=4)["camera stamps"].says.startswith("4 of 9")
+
+
+def test_two_publishers_on_one_topic_are_worth_a_warning() -> None:
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    from mmser_ros.node.sighting import Publisher
+
+    both = [Publisher(name, "sensor_msgs/msg/Image", "reliable", "volatile") for name in "ab"]
+    found = judged(count=9, rate=3.0, age=0.0, publishers=tuple(both))["camera topic"]
+    assert found.level == "warn" and "from a, b: 2 publishers" in found.says
 
 
 def test_a_topic_that_is_not_there_fails_only_if_it_was_named() -> None:
