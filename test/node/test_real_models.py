@@ -17,6 +17,7 @@ from probe import Probe, process, ros
 from mmser_ros.folders import find_model
 from mmser_ros.model.config import BadModel
 from mmser_ros.msg import Caption
+from mmser_ros.runtime.cuda_device import has_driver
 
 
 @pytest.fixture(params=["tiny", "nano"])
@@ -80,3 +81,17 @@ def test_a_missing_model_leaves_the_node_up_with_a_reason(probe: Probe, tmp_path
         assert node.poll() is None
         node.send_signal(signal.SIGINT)
         assert node.wait(20) == 0
+
+
+@pytest.mark.skipif(has_driver(), reason="there is an NVIDIA driver here")
+@pytest.mark.parametrize("engine", ["tensorrt", "cuda"])
+def test_an_engine_that_is_named_does_not_fall_back(
+    probe: Probe, tiny_model: Path, engine: str
+) -> None:
+    with captioner("-p", f"model:={tiny_model}", "-p", f"engine:={engine}"):
+        status = probe.until(
+            lambda: [s for s in probe.statuses if s.level == b"\x02"], 30, "for an error"
+        )[0]
+    assert status.message.startswith("The captioner could not be configured: ")
+    assert "choose another engine" in status.message or "pip install" in status.message
+    assert not probe.infos
