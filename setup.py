@@ -74,7 +74,10 @@ TRAIN = [
     "tensorboard>=2.16",
     "torch==2.13.0",
 ]
+# Builds plans where there is no GPU; for x86 alone it has wheels.
+BUILDS = ['tensorrt-rtx>=1.7; sys_platform == "linux" and platform_machine == "x86_64"']
 TEST = [
+    *BUILDS,
     *METRICS,
     *OPENVINO,
     *TRAIN,

@@ -14,25 +14,33 @@ def check_generation(engine: Engine, prefix: Prefix, positions: int) -> None:
     while engine.length < positions:
         expected.append(next(engine.extend([token]).best()))
         token = expected[-1][0]
+    tokens = [token for token, _ in expected]
+    assert len(set(tokens)) > 3, "the tokens are too much alike to test with"
 
-    engine.rewind(begin)
-    steps = engine.generate(7, 6)
-    assert engine.length == begin, "something happened before it was asked for"
-    for count, (found, wanted) in enumerate(zip(steps, expected, strict=False), 1):
+    def generated(count: int):
+        """From the same place, where the cache holds something else."""
+        engine.rewind(begin)
+        engine.extend([5] * (positions - begin))
+        engine.rewind(begin)
+        steps = engine.generate(7, count)
+        assert engine.length == begin, "something happened before it was asked for"
+        return steps
+
+    steps = generated(6)
+    for count, wanted in enumerate(expected[:6], 1):
+        found = next(steps)
         assert found[0] == wanted[0] and found[1] == pytest.approx(wanted[1], abs=1e-5)
         assert engine.length == begin + count
         engine.rewind(engine.length)  # changes nothing, and disturbs nothing
-    assert count == 6
+    assert next(steps, None) is None
 
-    engine.rewind(begin)
-    steps = engine.generate(7, 100)
-    assert [next(steps)[0] for _ in range(3)] == [token for token, _ in expected[:3]]
-    more = engine.extend([expected[2][0], expected[3][0]]).best()  # what was begun is forgotten
-    assert [token for token, _ in more] == [token for token, _ in expected[3:5]]
+    steps = generated(100)
+    assert [next(steps)[0] for _ in range(3)] == tokens[:3]
+    more = engine.extend(tokens[2:4]).best()  # what was begun ahead is forgotten
+    assert [token for token, _ in more] == tokens[3:5]
 
-    engine.rewind(begin)
-    steps = engine.generate(7, 10 * positions)
-    assert [next(steps)[0] for _ in expected] == [token for token, _ in expected]
+    steps = generated(10 * positions)
+    assert [next(steps)[0] for _ in tokens] == tokens
     assert engine.length == positions
     with pytest.raises(EngineError, match=f"has {positions} positions"):
         next(steps)

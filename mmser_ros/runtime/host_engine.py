@@ -88,7 +88,7 @@ class HostEngine:
         begin, count = self._length, len(x)
         after = lengthened(begin, count, self._cache.shape[2])
         logits, fresh = self._decode(x, count - keep)
-        self._cache[:, :, begin:after] = fresh  # the only copy of the new slots
+        self._cache[:, :, begin:after] = fresh  # all that is ever copied of the cache
         self._length = after
         return HostScores(logits)
 

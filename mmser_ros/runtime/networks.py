@@ -78,7 +78,10 @@ def _add_pooled(onnx: Any, proto: Any) -> None:
 
 
 def _add_choices(onnx: Any, proto: Any) -> None:
-    """Append logits (n, V), in single precision, -> choices (n, 2), next (n, D)."""
+    """Append logits (n, V) -> choices (n, 2), next (n, D).
+
+    Ids go out among chances: single precision holds those of every vocabulary there is.
+    """
     graph, helper, single = proto.graph, onnx.helper, onnx.TensorProto.FLOAT
     (embedding,) = (tensor for tensor in graph.initializer if tensor.name == EMBEDDING)
     axis = onnx.numpy_helper.from_array(np.array([1], np.int64), "choices.axis")

@@ -47,9 +47,11 @@ def one_ahead(begin: Callable[[], Callable[[], Choice]], count: int) -> Iterator
     ``begin`` begins the next step and returns what waits for its choice. So the device computes
     while the host reads; of a caption that ends, one step is computed in vain.
     """
-    waiting = begin() if count > 0 else None
-    for left in range(count - 1, -1, -1):
-        following = begin() if left else None
-        assert waiting is not None
+    if count < 1:
+        return
+    waiting = begin()
+    for _ in range(count - 1):
+        following = begin()
         yield waiting()
         waiting = following
+    yield waiting()

@@ -10,11 +10,21 @@ import numpy as np
 import pytest
 from tiny_model import tiny_config
 
+from mmser_ros.cli.random_model import random_model
 from mmser_ros.folders import find_model
+from mmser_ros.model import sizes
 from mmser_ros.model.config import BadModel, VisionConfig, load_config
 from mmser_ros.runtime import plans
 from mmser_ros.runtime.engine import EngineError
-from mmser_ros.runtime.graphs import DECODE, ENCODE, GLANCE, GRAPHS, SHARPEN, Graph
+from mmser_ros.runtime.graphs import (
+    DECODE,
+    ENCODE,
+    GLANCE,
+    GRAPHS,
+    SHARPEN,
+    Graph,
+    write_parameters,
+)
 from mmser_ros.runtime.graphs import read_parameters as needed_by
 from mmser_ros.runtime.tensorrt_api import Api
 from mmser_ros.runtime.weights import EMBEDDING, load_weights
@@ -201,11 +211,38 @@ def test_builds_are_kept_apart(tiny_model, api, monkeypatch):
     assert folder() != before
 
 
+@pytest.fixture(scope="module")
+def shallow(tmp_path_factory) -> Path:
+    """The base size with fewer blocks: every kind of layer as wide as it is there."""
+    pytest.importorskip("torch", reason="graphs are written by torch")
+    from mmser_ros.model import checkpoint
+    from mmser_ros.model.mmser import MmSer
+    from mmser_ros.runtime import export
+
+    config = dataclasses.replace(
+        sizes.BASE,
+        vision=dataclasses.replace(sizes.BASE.vision, depth=3, taps=(1, 2, 3)),
+        decoder=dataclasses.replace(sizes.BASE.decoder, depth=1),
+        ser=dataclasses.replace(sizes.BASE.ser, depth=1),
+    )
+    folder, model = tmp_path_factory.mktemp("shallow"), MmSer(config).eval()
+    checkpoint.save(model, folder)
+    needed = {r.graph.name: export.write(r, model, folder) for r in export.RECIPES}
+    write_parameters(folder, config, needed)
+    return folder
+
+
+@GRAPH
+def test_every_graph_is_built_as_wide_as_the_base_size(api, shallow, graph):
+    assert len(plans.build_plan(shallow, graph, "fp16", api)) > 10_000_000
+
+
 @pytest.mark.skipif(
     "MMSER_TEST_BUILDS" not in os.environ,
-    reason="takes minutes: MMSER_TEST_BUILDS names the models to build, as in nano,path/to/base",
+    reason="whole models take minutes: MMSER_TEST_BUILDS names those to build, as in nano,base",
 )
-def test_large_models_are_built(api):
+def test_whole_models_are_built(api):
     for name in os.environ["MMSER_TEST_BUILDS"].split(","):
-        built = plans.build(find_model(name), "fp16", print, "tensorrt_rtx")
+        folder = random_model(name) if name in sizes.SIZES else find_model(name)
+        built = plans.build(folder, "fp16", print, "tensorrt_rtx")
         assert set(built) == {graph.name for graph in GRAPHS}
