@@ -172,7 +172,7 @@ def _normalised(
         pixels[:, 3:] = 0
     elif image.ground and grounds is not None:
         for seen, ground in zip(pixels, grounds, strict=True):
-            cv2.split(ground, list(seen[3:]))
+            seen[3:] = ground.transpose(2, 0, 1)
     return pixels
 
 
