@@ -14,7 +14,7 @@ endif
 help:
 	@echo "make demo     play a recorded drive into the node and write demo/report.html"
 	@echo "make test     lint, type-check and test everything"
-	@echo "make bench    measure latency and decoder calls of the built-in model"
+	@echo "make bench    measure nano and the base size on this machine, beside transformers (an hour)"
 	@echo "make world-sheet  show rendered frames with their true captions: sheet.png"
 	@echo "make develop  make $(VENV) ready to work in: an editable install with the tools"
 	@echo "make clean    remove what these commands made"
@@ -27,7 +27,7 @@ test: develop
 	@scripts/check.sh
 
 bench: develop
-	@set -e; for name in latency decoder_calls; do $(VENV)/bin/python benchmarks/$$name.py --save; done
+	@PYTHON=$(VENV)/bin/python scripts/bench.sh
 
 world-sheet: develop
 	@$(VENV)/bin/mmser sheet

@@ -64,6 +64,15 @@ OPENVINO = ["onnx>=1.18", "openvino>=2025.0"]
 CUDA = ["cuda-bindings>=12.6", "onnx>=1.18"]
 TENSORRT = ["tensorrt>=10.3", *CUDA]
 TENSORRT_RTX = ["tensorrt-rtx>=1.7", *CUDA]
+# To measure beside transformers, and to make what is measured.
+BENCH = [
+    *INT8,
+    *WORLD,
+    "matplotlib>=3.8",
+    "onnxscript>=0.5",
+    "torch==2.13.0",
+    "transformers>=5.20",
+]
 TRAIN = [
     *WORLD,
     "accelerate>=1.0",
@@ -77,6 +86,7 @@ TRAIN = [
 # Builds plans where there is no GPU; for x86 alone it has wheels.
 BUILDS = ['tensorrt-rtx>=1.7; sys_platform == "linux" and platform_machine == "x86_64"']
 TEST = [
+    *BENCH,
     *BUILDS,
     *METRICS,
     *OPENVINO,
@@ -237,6 +247,7 @@ if __name__ == "__main__":
         setup_requires=build_ros,
         install_requires=RUNTIME + runtime_ros,
         extras_require={
+            "bench": BENCH,
             "int8": INT8,
             "metrics": METRICS,
             "openvino": OPENVINO,

@@ -1,11 +1,15 @@
 #!/bin/sh
 # Everything worth doing on a CUDA GPU, in one go:
-#   benchmarks/on_gpu.sh OUT        tests, training of the built-in model, its scores
+#   benchmarks/on_gpu.sh OUT        tests, speed, training of the built-in model, its scores
 # Call it again to go on where it was: rendered frames and checkpoints are kept in WORK. Installs
 # nothing; PYTHON needs torch with CUDA, accelerate, tensorboard, matplotlib, onnx, onnxscript,
-# onnxruntime, opencv, rosbags, safetensors, tokenizers, tqdm, pytest and moderngl.
+# onnxruntime, opencv, rosbags, safetensors, tokenizers, tqdm, pytest and moderngl; transformers
+# to compare with, tensorrt and cuda-bindings to measure TensorRT.
 #
-# OUT      gets gpu.json (the device), tests.txt, train.txt, progress.jsonl, nano.tar, scores.json
+# OUT      gets gpu.json (the device), tests.txt, bench.txt with bench_nano.json, bench_base.json
+#          and peers_cuda.json (held against bars and floors at the end of bench.txt), train.txt,
+#          progress.jsonl, nano.tar, scores.json
+# STEPS    what to do (tests bench train)
 # PYTHON   interpreter (python3)
 # WORK     folder for frames and checkpoints (work)
 # MINUTES  the training is stopped after so many, to be gone on with (9)
@@ -29,13 +33,25 @@ print(json.dumps({"device": known.name, "memory_gib": round(known.total_memory /
 PYTHON
 cat "$out/gpu.json"
 
-if ! [ -e "$work/.tested" ]; then
+due() {
+  case " ${STEPS:-tests bench train} " in *" $1 "*) ! [ -e "$work/.done-$1" ] ;; *) false ;; esac
+}
+
+mkdir -p "$work"
+if due tests; then
   say "tests"
-  mkdir -p "$work"
-  if "$python" -m pytest -q test/gpu > "$out/tests.txt" 2>&1; then touch "$work/.tested"; fi
+  if "$python" -m pytest -q test/gpu > "$out/tests.txt" 2>&1; then touch "$work/.done-tests"; fi
   tail -n 5 "$out/tests.txt"
 fi
 
+if due bench; then
+  say "speed"
+  if PYTHON="$python" DEVICE=cuda MMSER_RESULTS="$out" scripts/bench.sh > "$out/bench.txt" 2>&1
+  then touch "$work/.done-bench"; fi
+  sed -n '/^== bars/,$p' "$out/bench.txt"
+fi
+
+due train || exit 0
 say "training"
 code=0
 timeout -k 20 "$((${MINUTES:-9} * 60))" "$python" -m mmser_ros.cli train --work "$work" \

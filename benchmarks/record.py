@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from mmser_ros.cli.measured_on import machine
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("MMSER_RESULTS", Path(__file__).parent / "results"))
+"""MMSER_RESULTS names another folder."""
 
 
 def publish(name: str, figures: dict[str, Any], save: bool) -> None:

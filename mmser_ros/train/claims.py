@@ -46,7 +46,7 @@ def sections(scores: Mapping[str, Any], results: Results) -> str:
         "When it is worth looking twice": _worth(results.of("when_to_refine")),
         "Foils cannot be told without looking": _probe(results.of("blind_probe")),
         "Self-critical training": _self_critical(results.of("self_critical")),
-        "Speed": _speed(results.of("latency"), results.of("decoder_calls")),
+        "Speed": _speed(results.of("bench_nano"), results.of("decoder_calls")),
     }
     return "\n\n".join(f"### {head}\n\n{text}" for head, text in parts.items())
 
@@ -216,17 +216,24 @@ def _self_critical(found: Mapping[str, Any] | None) -> str:
     )
 
 
-def _speed(latency: Mapping[str, Any] | None, calls: Mapping[str, Any] | None) -> str:
-    if latency is None:
+def _speed(bench: Mapping[str, Any] | None, calls: Mapping[str, Any] | None) -> str:
+    if bench is None:
         return _made_by("make bench")
     rows = []
-    for threads, stages in latency["threads"].items():
-        both = (stages[f"{look} all"] for look in ("coarse", "refined"))
-        rows.append((threads, *(f"{one['p50']:.1f} ({one['p95']:.1f})" for one in both)))
+    for result in bench["results"]:
+        threads = result["threads"] or "its own choice"
+        spent = (result["milliseconds"][look] for look in ("coarse", "refined"))
+        looks = (f"{one['p50']:.1f} ({one['p95']:.1f})" for one in spent)
+        rate = f"{result['frames_per_second']['both']:.1f}"
+        memory = str(result["memory"]["peak_mib"])
+        rows.append(
+            (f"{result['backend']}, {result['precision']}", str(threads), *looks, rate, memory)
+        )
+    heads = ("", "threads", "coarse", "refined", "frames a second", "MiB")
     text = (
-        f"Milliseconds a caption, median (95 %), {latency['engine']}, "
-        f"{latency['machine']['processor']}.\n\n"
-        f"{table(('threads', 'coarse', 'refined'), rows)}"
+        f"Milliseconds a caption, median (95 %), on {bench['of']}, "
+        f"{bench['machine']['processor']}. Frames a second get both captions.\n\n"
+        f"{table(heads, rows)}"
     )
     if calls is not None:
         for kind in ("scenes", "drives"):

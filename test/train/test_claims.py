@@ -70,6 +70,29 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     assert text.count("does it.") == 1  # the speed
 
 
+def test_speed_is_claimed_of_every_engine(tmp_path: Path) -> None:
+    spent = {"coarse": {"p50": 12.3, "p95": 20.0}, "refined": {"p50": 24.0, "p95": 31.5}}
+    result = {
+        "backend": "onnxruntime 1.2",
+        "precision": "int8",
+        "threads": None,
+        "milliseconds": spent,
+        "frames_per_second": {"both": 27.5},
+        "memory": {"peak_mib": 180},
+    }
+    bench = {"weights": WEIGHTS, "machine": {"processor": "an abacus"}, "of": "drives"}
+    keep(tmp_path, "bench_nano", bench | {"results": [result, {**result, "threads": 2}]})
+    calls = {"coarse": {"calls": 3.5}, "refined": {"calls": 1.5}}
+    keep(tmp_path, "decoder_calls", {"weights": WEIGHTS, "scenes": calls, "drives": calls})
+    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    row = "12.3 (20.0) | 24.0 (31.5) | 27.5 | 180 |"
+    assert f"| onnxruntime 1.2, int8 | its own choice | {row}" in text
+    assert f"| onnxruntime 1.2, int8 | 2 | {row}" in text and "an abacus" in text
+    assert "Decoder calls, drives: 3.5 coarse, 1.5 refined." in text
+    keep(tmp_path, "bench_nano", bench | {"weights": "another", "results": [result]})
+    assert "`make bench` does it" in sections(SCORES, Results(tmp_path, WEIGHTS))
+
+
 def test_measurements_of_other_weights_are_not_claimed(tmp_path: Path) -> None:
     keep(tmp_path, "camera_unknown", {"weights_hash": "another", "refined": LOOK})
     assert "--camera-unknown" in sections(SCORES, Results(tmp_path, WEIGHTS))
