@@ -12,6 +12,7 @@ The last line is one JSON object; --json writes it to a file, --chart draws it.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     count = FRAMES[args.size or ""] if args.frames is None else args.frames
     if count < 1:
         raise Failure(f"--frames is {count}; it must be at least 1.", USAGE)
+    if args.chart is not None and importlib.util.find_spec("matplotlib") is None:
+        raise Failure("--chart needs matplotlib: pip install matplotlib", USAGE)
     wanted = list(_wanted(args))
     name = args.model or MODEL
     model = find_model(name) if args.size is None else random_model(args.size)
@@ -107,11 +110,11 @@ def run(args: argparse.Namespace) -> int:
         "absent": absent,
     }
     bench_table.show_all(whole)
-    if args.chart is not None and results:
-        _draw(args.chart, whole)
+    print(json.dumps(whole))
     if args.json is not None:
         _write(args.json, whole)
-    print(json.dumps(whole))
+    if args.chart is not None and results:
+        _draw(args.chart, whole)
     if not results:
         raise Failure("No engine could be measured.")
     return OK
@@ -190,8 +193,6 @@ def _draw(path: Path, whole: dict[str, Any]) -> None:
 
     try:
         draw(path, whole)
-    except ImportError:
-        raise Failure("A chart needs matplotlib: pip install matplotlib") from None
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}.") from error
 
