@@ -47,6 +47,8 @@ else
   peers --threads 2
   bench bench_base --size "${size:-base}" --threads 2
   run decoder_calls benchmarks/decoder_calls.py --save $few
+  run precision benchmarks/precision.py --save $few
+  run preprocessing benchmarks/preprocessing.py --save ${QUICK:+--rounds 2}
   run border benchmarks/border.py --save $few
   run startup benchmarks/startup.py --save ${QUICK:+--repeats 1}
 fi

@@ -124,6 +124,21 @@ def test_the_whole_comparison_in_miniature(
     assert not any("bar" in row for row in whole["ratios"])  # they are the base size's
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_the_comparison_on_a_gpu(
+    peers: ModuleType,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small.parents[2]))
+    argv = ["--device", "cuda", "--size", "small", "--frames", "2", "--engine", "cuda"]
+    assert peers.main(argv) == 0
+    whole = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"cuda fp32", "cuda bf16", "transformers bf16"} <= set(whole["contestants"])
+    assert whole["device"] == torch.cuda.get_device_name()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU here")
 def test_without_a_gpu_it_says_so(peers: ModuleType) -> None:
     with pytest.raises(SystemExit, match="sees no CUDA GPU"):
