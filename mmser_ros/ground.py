@@ -15,6 +15,7 @@ All three are 0 where the camera is not known, and in the padding of the canvas.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -33,6 +34,8 @@ Ground = NDArray[np.float32]
 Floats = NDArray[np.floating[Any]]
 Numbers = Sequence[Any] | Floats
 """Of a camera, see ``numbers``."""
+Rays = Callable[[slice], tuple[Floats, Floats, Any]]
+"""Where the pixels of some rows look: x, y and known, see ``_straight`` and ``_undistorted``."""
 CHANNELS = 3
 NUMBERS = 22
 """Of a camera, as ``floor_seen`` reads them."""
@@ -55,19 +58,14 @@ def ground_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
 
     Follows the fit of the camera's image into the canvas: aspect kept, centred, padded or cut.
     """
-    height, width = image.canvas
-    ground = np.zeros((height, width, CHANNELS), np.float32)
+    ground = np.zeros((*image.canvas, CHANNELS), np.float32)
     if camera is not None:
-        top, left, inner_height, inner_width = fit(camera.height, camera.width, image)
-        rows = np.arange(max(top, 0), min(top + inner_height, height))
-        columns = np.arange(max(left, 0), min(left + inner_width, width))
-        v = (rows - top + 0.5) * (camera.height / inner_height) - 0.5
-        u = (columns - left + 0.5) * (camera.width / inner_width) - 0.5
-        see = _sight(camera, u, v)
-        inner = ground[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        for begin in range(0, len(rows), _BLOCK):
+        lens = dataclasses.replace(camera, mounted=1.0, pitch=0.0, roll=0.0, yaw=0.0)
+        rows, columns, rays = _rays(lens, image)
+        inner, mounting = ground[rows, columns], numbers(camera)[-_MOUNTING:]
+        for begin in range(0, len(inner), _BLOCK):
             part = slice(begin, begin + _BLOCK)
-            for channel, values in enumerate(see(part)):
+            for channel, values in enumerate(_met(*rays(part), mounting)):
                 inner[part, :, channel] = values
     ground.flags.writeable = False
     return ground
@@ -84,17 +82,29 @@ def glance_map(camera: CameraModel | None, image: ImageConfig) -> Ground:
     return shrunk
 
 
-def _sight(
-    camera: CameraModel, u: Floats, v: Floats
-) -> Callable[[slice], tuple[Floats, Floats, Floats]]:
-    """What ``floor_seen`` says of all columns u (w,) and some of the rows v (h,)."""
-    table = numbers(camera)
-    bent = any(camera.distortion)
-    rays = _smooth(table, u, v) if bent else None
-    if rays is None:
-        return lambda part: floor_seen(table, u, v[part, None], _STEPS if bent else 0)
-    (x, y), by_row = rays, _through(len(v))
-    return lambda part: _met(by_row[part] @ x, by_row[part] @ y, 1.0, table[-_MOUNTING:])
+@lru_cache(maxsize=4)
+def _rays(lens: CameraModel, image: ImageConfig) -> tuple[slice, slice, Rays]:
+    """Which rows and columns of the canvas show what a lens sees, and where these pixels look.
+
+    Apart from the mounting, because a camera on a joint has a new one every frame, and its lens
+    takes longer.
+    """
+    height, width = image.canvas
+    top, left, inner_height, inner_width = fit(lens.height, lens.width, image)
+    rows = slice(max(top, 0), min(top + inner_height, height))
+    columns = slice(max(left, 0), min(left + inner_width, width))
+    v = (np.arange(rows.start, rows.stop) - top + 0.5) * (lens.height / inner_height) - 0.5
+    u = (np.arange(columns.start, columns.stop) - left + 0.5) * (lens.width / inner_width) - 0.5
+    table, straight = numbers(lens), _straight(numbers(lens), u, v[:, None])
+    if not any(lens.distortion):
+        across, down = straight
+        return rows, columns, lambda part: (across, down[part], 1.0)
+    smooth = _smooth(table, u, v)
+    if smooth is not None:
+        (x, y), by_row = smooth, _through(len(v))
+        return rows, columns, lambda part: (by_row[part] @ x, by_row[part] @ y, 1.0)
+    bent = _undistorted(*straight, table, _STEPS)
+    return rows, columns, lambda part: (bent[0][part], bent[1][part], bent[2][part])
 
 
 def _smooth(table: Floats, u: Floats, v: Floats) -> tuple[Floats, Floats] | None:

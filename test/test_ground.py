@@ -130,6 +130,19 @@ def test_map_is_what_is_seen_pixel_by_pixel(lens: str, size: tuple[int, int], fi
         assert (ground._smooth(ground.numbers(camera), u, v[:, 0]) is not None) == polynomials
 
 
+@pytest.mark.parametrize("lens", PATHS)
+def test_a_camera_that_moves_keeps_its_lens(lens: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    still = dataclasses.replace(LEVEL, distortion=PATHS[lens][0], mounted=1.25)
+    nodding = [dataclasses.replace(still, pitch=pitch, roll=0.05) for pitch in (-0.1, -0.2, 0.3)]
+    expected = [ground.ground_map(camera, IMAGE).copy() for camera in nodding]
+    assert not np.array_equal(expected[0], expected[1])
+    ground.ground_map.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(ground, "_undistorted", None)  # would raise if it were called again
+        for camera, one in zip(nodding, expected, strict=True):
+            assert np.array_equal(ground.ground_map(camera, IMAGE), one)
+
+
 def test_batch_of_tensors_gives_the_same() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
     cameras = [LEVEL, dataclasses.replace(LEVEL, pitch=-0.3, distortion=BARREL)]
