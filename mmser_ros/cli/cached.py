@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmser_ros.cli.finding import Finding, ok, warn
 from mmser_ros.cli.machine import installed
 from mmser_ros.folders import find_model
-from mmser_ros.model.config import BadModel, load_config
+from mmser_ros.model.config import BadModel
+from mmser_ros.runtime import plans
 from mmser_ros.runtime.cuda_driver import Driver
 from mmser_ros.runtime.entry import Key, Unusable, read_manifest, read_plan
+from mmser_ros.runtime.graphs import GRAPHS
 from mmser_ros.runtime.store import Entry, Store, megabytes
 from mmser_ros.runtime.weights import digest
 
 SUBJECT = "engine store"
+Asked = Mapping[str, Mapping[str, Any]]
+"""Of the keys of a model's plans, by their names, what the model decides."""
 ROOM = 2_500_000_000
 """Bytes that the plans of a model of 500 million parameters take, in single precision."""
 
@@ -40,12 +46,12 @@ def engines(store: Store, model: str, driver: Driver) -> Iterator[Finding]:
             yield warn(SUBJECT, says, "Make room: what does not fit is built at every start.")
         else:
             yield ok(SUBJECT, says)
-    weights = _weights(model)
+    asked = _of_model(model)
     for entry in entries:
-        yield _judged(entry, weights, driver)
+        yield _judged(entry, asked, driver)
 
 
-def _judged(entry: Entry, weights: tuple[str, str] | None, driver: Driver) -> Finding:
+def _judged(entry: Entry, asked: Asked, driver: Driver) -> Finding:
     try:
         manifest = read_manifest(entry.folder)
         read_plan(entry.folder, manifest)
@@ -53,7 +59,7 @@ def _judged(entry: Entry, weights: tuple[str, str] | None, driver: Driver) -> Fi
         return warn(SUBJECT, f"{entry.folder}: {fault}", "It is built anew when it is needed.")
     key = manifest.key
     says = f"{key.name}, {key.precision}, {key.backend}, {key.device}, {megabytes(entry.size)}"
-    strange = list(_differences(key, weights, driver))
+    strange = list(_differences(key, asked, driver))
     if not strange:
         return ok(SUBJECT, f"{says}: fits")
     return warn(
@@ -63,26 +69,28 @@ def _judged(entry: Entry, weights: tuple[str, str] | None, driver: Driver) -> Fi
     )
 
 
-def _differences(key: Key, weights: tuple[str, str] | None, driver: Driver) -> Iterator[str]:
+def _differences(key: Key, asked: Asked, driver: Driver) -> Iterator[str]:
     """In words, what is otherwise here than what an engine was built for."""
     name, _, version = key.backend.partition(" ")
     present = installed(name)
     if present != version:
         yield f"{name} is {present or 'not installed'}"
-    if weights is not None and key.name.split()[:1] == [weights[0]] and key.weights != weights[1]:
-        yield f"the weights are {weights[1]}, not {key.weights}"
+    wanted = dataclasses.replace(key, **asked.get(key.name, {}))
+    if wanted != key:
+        yield wanted.instead(key)
     gpus = {(gpu.name, gpu.capability) for gpu in driver.gpus}
     if key.capability and (key.device, key.capability) not in gpus:
         yield f"{key.device} is not there"
 
 
-def _weights(model: str) -> tuple[str, str] | None:
-    """Name of a model and hash of its weights; None if it has none that can be read."""
+def _of_model(model: str) -> Asked:
     try:
         folder = find_model(model)
-        return load_config(folder / "config.json").name, digest(folder)
-    except BadModel:  # which another check tells
-        return None
+        weights = digest(folder)
+        found = [plans.of_model(folder, graph, weights) for graph in GRAPHS]
+    except (BadModel, OSError):  # which another check tells
+        return {}
+    return {each["name"]: each for each in found}
 
 
 def _existing(folder: Path) -> Path:

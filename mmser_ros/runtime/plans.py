@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime import store
@@ -64,6 +65,17 @@ def key(
 
     ``device`` is its name and compute capability, ``weights`` their hash.
     """
+    return store.Key(
+        **of_model(folder, graph, weights),
+        backend=api.backend,
+        device=device[0],
+        capability=device[1],
+        precision=precision,
+    )
+
+
+def of_model(folder: Path, graph: Graph, weights: str) -> dict[str, Any]:
+    """What of a key the model decides, and how plans are made of it."""
     config = load_config(folder / "config.json")
     ranges: dict[str, list[str]] = {}
     for profile in profiles(graph, config):
@@ -71,16 +83,12 @@ def key(
             ends = ["x".join(map(str, shape)) for shape in (shapes[0], shapes[-1])]
             ranges.setdefault(name, []).append("..".join(ends))
     made_from = graph.path(folder).read_bytes() + REVISION
-    return store.Key(
-        name=f"{config.name} {graph.name}",
-        weights=weights,
-        graph=hashlib.sha256(made_from).hexdigest()[:12],
-        backend=api.backend,
-        device=device[0],
-        capability=device[1],
-        precision=precision,
-        shapes={name: ", ".join(found) for name, found in ranges.items()},
-    )
+    return {
+        "name": f"{config.name} {graph.name}",
+        "weights": weights,
+        "graph": hashlib.sha256(made_from).hexdigest()[:12],
+        "shapes": {name: ", ".join(found) for name, found in ranges.items()},
+    }
 
 
 def build_plan(

@@ -15,8 +15,9 @@ from mmser_ros.cli import cached, machine, main, robot, runtimes
 from mmser_ros.cli.finding import Finding
 from mmser_ros.node.mounting import Given
 from mmser_ros.node.transport import BUILTIN, PROFILES
-from mmser_ros.runtime import registry
+from mmser_ros.runtime import plans, registry
 from mmser_ros.runtime.cuda_driver import Driver, Gpu
+from mmser_ros.runtime.graphs import DECODE
 from mmser_ros.runtime.store import Key, Store
 from mmser_ros.runtime.weights import digest
 
@@ -245,17 +246,16 @@ def test_kept_engines_are_held_to_model_and_machine(tiny_model: Path, tmp_path: 
     store = Store(tmp_path / "engines")
     pytest_version = machine.installed("pytest")
     fits = {
-        "name": "tiny decode",
-        "weights": digest(tiny_model),
-        "graph": "g",
+        **plans.of_model(tiny_model, DECODE, digest(tiny_model)),
         "backend": f"pytest {pytest_version}",
         "device": "Orin",
         "capability": "8.7",
         "precision": "fp16",
-        "shapes": {},
     }
     others = {
-        "weights": ("0123", f"the weights are {digest(tiny_model)}, not 0123"),
+        "weights": ("0123", f"weights 0123 instead of {digest(tiny_model)}"),
+        "graph": ("4567", "graph 4567 instead of"),
+        "shapes": ({"x": "1x8"}, "other shapes"),
         "backend": ("pytest 0.1", f"pytest is {pytest_version}"),
         "device": ("Thor", "Thor is not there"),
     }
@@ -266,7 +266,7 @@ def test_kept_engines_are_held_to_model_and_machine(tiny_model: Path, tmp_path: 
     (store.folder / damaged.folder / "plan").write_bytes(b"other")
     driver = Driver(True, "12.6", (Gpu("Orin", "8.7", 1),))
     first, *found = cached.engines(store, str(tiny_model), driver)
-    assert first.level == "ok" and "5 engines" in first.says
+    assert first.level == "ok" and "7 engines" in first.says
     told = " ".join(each.says for each in found)
     assert [each.level for each in found].count("ok") == 1
     assert all(reason in told for _, reason in others.values()) and "5 bytes" in told
