@@ -116,7 +116,8 @@ def _sequence(config: ModelConfig, sizes: Sequence[int]) -> tuple[Tensor, ...]:
     new, length, first = sizes
     decoder = config.decoder
     head = decoder.width // decoder.heads
-    cache = torch.randn(2 * decoder.depth, decoder.heads, decoder.positions, head)
+    slots = decoder.positions if length else 0
+    cache = torch.randn(2 * decoder.depth, decoder.heads, slots, head)
     return torch.randn(new, decoder.width), cache, torch.tensor([length]), torch.tensor([first])
 
 
@@ -134,8 +135,8 @@ RECIPES = (
         graphs.DECODE,
         _Decode,
         _sequence,
-        ((5, 7, 2), (1, 0, 0), (1, 3, 0), (6, 0, 5), (8, 2, 0)),
-        {"x": {0: "n"}},
+        ((5, 7, 2), (1, 0, 0), (1, 3, 0), (6, 0, 5), (8, 2, 0), (8, 0, 0)),
+        {"x": {0: "n"}, "cache": {2: "S"}},
     ),
 )
 

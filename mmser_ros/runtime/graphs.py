@@ -45,7 +45,7 @@ GLANCE = Graph("glance", ("last",), ("prefix",))
 SHARPEN = Graph("sharpen", ("levels", "details", "places", "draft"), ("prefix",))
 """(1, m, N, d), (1, K, m, N, d), (1, K, 4), (1, T, D) -> (1, N, D); K and T may be 0"""
 DECODE = Graph("decode", ("x", "cache", "length", "first"), ("logits", "fresh"))
-"""(n, D), (2 L, h, S, D / h), (1,), (1,) -> (n - first, V), (2 L, h, n, D / h)"""
+"""(n, D), (2 L, h, S, D / h), (1,), (1,) -> (n - first, V), (2 L, h, n, D / h); S may be 0"""
 GRAPHS = (ENCODE, GLANCE, SHARPEN, DECODE)
 
 

@@ -23,10 +23,17 @@ class HostEngine:
     """Keeps the engine contract for whoever runs the four graphs on arrays of the host."""
 
     def __init__(
-        self, config: ModelConfig, info: EngineInfo, embedding: Floats, runs: Mapping[Graph, Run]
+        self,
+        config: ModelConfig,
+        info: EngineInfo,
+        embedding: Floats,
+        runs: Mapping[Graph, Run],
+        fewest: int,
     ) -> None:
-        """``embedding`` (V, D) is the decoder's."""
-        self.info = info
+        """``embedding`` (V, D) is the decoder's; ``fewest``: slots of the cache that the graph
+        ``decode`` reads at least, where none of them is filled.
+        """
+        self.info, self._fewest = info, fewest
         self._config, self._embedding, self._runs = config, embedding, dict(runs)
         decoder = config.decoder
         head = decoder.width // decoder.heads
@@ -94,9 +101,10 @@ class HostEngine:
 
     def _decode(self, x: Floats, first: int) -> tuple[Floats, Floats]:
         """Logits of the rows of ``x`` (n, D) from ``first`` on, and the n new slots."""
+        slots = None if self._length else self._fewest
         inputs = {
             "x": x,
-            "cache": self._cache,
+            "cache": self._cache[:, :, :slots],
             "length": np.array([self._length]),
             "first": np.array([first]),
         }

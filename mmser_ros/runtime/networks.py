@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmser_ros.model.config import BadModel
+from mmser_ros.model.config import BadModel, load_config
 from mmser_ros.runtime.bound import Weights, with_weights
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.graphs import DECODE, ENCODE, Graph, Shapes
@@ -50,6 +50,10 @@ def network(folder: Path, graph: Graph, needed: Shapes, weights: Weights, precis
 
     if graph is ENCODE:
         _add_pooled(onnx, proto)
+    if graph is DECODE:  # whose cache lies at one place, whole
+        (cache,) = (value for value in proto.graph.input if value.name == "cache")
+        positions = load_config(folder / "config.json").decoder.positions
+        cache.type.tensor_type.shape.dim[2].dim_value = positions
     if precision == "fp16":
         bare = onnx.load(graph.path(folder), load_external_data=False).graph.initializer
         constants = {t.name for t in bare if t.data_location != onnx.TensorProto.EXTERNAL}

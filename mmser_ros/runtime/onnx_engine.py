@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import Weights, check_weights, with_weights
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats
-from mmser_ros.runtime.graphs import GRAPHS, Graph, Shapes, read_parameters
+from mmser_ros.runtime.graphs import DECODE, GRAPHS, Graph, Shapes, read_parameters
 from mmser_ros.runtime.host_engine import HostEngine, Run, default_threads
 from mmser_ros.runtime.quantise import quantise
 from mmser_ros.runtime.weights import EMBEDDING, digest, load_weights
@@ -38,10 +38,10 @@ class OnnxEngine(HostEngine):
         weights = load_weights(folder)
         threads = threads or default_threads()
 
-        def opened(graph: Graph) -> Run:
-            shapes = needed[graph.name]
-            return _run(open_session(folder, graph, weights, shapes, threads, precision))
-
+        sessions = {
+            graph: open_session(folder, graph, weights, needed[graph.name], threads, precision)
+            for graph in GRAPHS
+        }
         info = EngineInfo(
             model=config.name,
             weights_hash=digest(folder),
@@ -49,9 +49,14 @@ class OnnxEngine(HostEngine):
             precision=precision,
             device="cpu",
         )
-        super().__init__(
-            config, info, weights[EMBEDDING], {graph: opened(graph) for graph in GRAPHS}
-        )
+        runs = {graph: _run(session) for graph, session in sessions.items()}
+        super().__init__(config, info, weights[EMBEDDING], runs, _fewest(sessions[DECODE]))
+
+
+def _fewest(decode: onnxruntime.InferenceSession) -> int:
+    """Slots that the decoder reads at least: all of them in graphs of version 0.2."""
+    (slots,) = (value.shape[2] for value in decode.get_inputs() if value.name == "cache")
+    return slots if isinstance(slots, int) else 0
 
 
 def _run(session: onnxruntime.InferenceSession) -> Run:

@@ -17,7 +17,7 @@ from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import with_weights
 from mmser_ros.runtime.buckets import padded_width
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
-from mmser_ros.runtime.graphs import GRAPHS, SHARPEN, Graph, read_parameters
+from mmser_ros.runtime.graphs import DECODE, GRAPHS, SHARPEN, Graph, read_parameters
 from mmser_ros.runtime.host_engine import HostEngine, default_threads
 from mmser_ros.runtime.weights import EMBEDDING, digest, load_weights
 
@@ -60,9 +60,8 @@ class OpenVinoEngine(HostEngine):
             precision=precision,
             device="cpu",
         )
-        super().__init__(
-            config, info, weights[EMBEDDING], {graph: opened(graph) for graph in GRAPHS}
-        )
+        runs = {graph: opened(graph) for graph in GRAPHS}
+        super().__init__(config, info, weights[EMBEDDING], runs, runs[DECODE].fewest("cache", 2))
 
     def sharpen(
         self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
@@ -102,6 +101,12 @@ class _Network:
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
         self._outputs = [output.get_any_name() for output in compiled.outputs]
+        self._shapes = {given.get_any_name(): given.partial_shape for given in compiled.inputs}
+
+    def fewest(self, name: str, axis: int) -> int:
+        """How short an axis of an input can be."""
+        size = self._shapes[name][axis]
+        return 1 if size.is_dynamic else int(size.get_length())
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
         # the inputs are read where they lie; what comes out is a copy

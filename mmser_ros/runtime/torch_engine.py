@@ -117,7 +117,8 @@ class TorchEngine:
         after = lengthened(begin, len(x), self._cache.shape[2])
         length = torch.tensor([begin], device=self._device)
         first = torch.tensor([len(x) - keep])  # on the CPU, where it is read
-        logits, fresh = self._model.decoder.extend(x, self._cache, length, first)
+        past = self._cache if begin else self._cache[:, :, :0]  # slots to read, if one is filled
+        logits, fresh = self._model.decoder.extend(x, past, length, first)
         self._cache[:, :, begin:after] = fresh
         self._length = after
         return self._scores(logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from generation import check_generation
 from mmser_ros.decode import draft, greedy
 from mmser_ros.model.config import ModelConfig, load_config
 from mmser_ros.runtime.engine import Engine, EngineError
+from mmser_ros.runtime.graphs import DECODE
 from mmser_ros.runtime.registry import open_engine
 
 END, LIMIT = 1, 24
@@ -104,6 +106,27 @@ def test_rewinding_forgets_rejected_tokens(engine, config):
     engine.extend((5, 5, 5, 5))
     engine.rewind(length)
     assert np.array_equal(engine.extend((8, 7)).logits(), expected)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_graphs_of_version_0_2_which_read_the_whole_cache_still_work(
+    tiny_model, config, tmp_path, name
+):
+    onnx = pytest.importorskip("onnx", reason="graphs are changed with onnx")
+    if name == "openvino":
+        pytest.importorskip("openvino", reason="openvino is not installed")
+    old = shutil.copytree(tiny_model, tmp_path / "old")
+    graph = onnx.load(DECODE.path(old), load_external_data=False)
+    (cache,) = (value for value in graph.graph.input if value.name == "cache")
+    cache.type.tensor_type.shape.dim[2].dim_value = config.decoder.positions
+    onnx.save(graph, DECODE.path(old))
+    rows = []
+    for folder in (tiny_model, old):
+        engine = open_engine(name, folder, threads=1)
+        prefix = engine.glance(engine.encode(pixels(config, 5)))
+        opened = engine.prefill(prefix, (2, 9, 8), 3).logits()
+        rows.append(np.concatenate([opened, engine.extend((7, 6)).logits()]))
+    assert np.allclose(*rows, atol=1e-5)
 
 
 def test_what_is_generated_is_what_each_token_by_itself_gives(engine, config):
