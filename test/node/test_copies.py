@@ -1,4 +1,4 @@
-"""How often an image is copied between its message and the captioner, as doc/architecture.md says."""
+"""How often an image is copied from its message to the captioner: see doc/architecture.md."""
 
 from __future__ import annotations
 
