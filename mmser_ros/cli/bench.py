@@ -169,13 +169,15 @@ def _tried(
 ) -> dict[str, Any] | None:
     """What a trial found; None where it is absent, with the reason noted."""
     from mmser_ros.cli.trial import TrialFailed, tried
-    from mmser_ros.runtime.registry import hindrance
+    from mmser_ros.runtime.registry import ENGINES, hindrance
 
     hindered = hindrance(what.engine, model)
     if hindered is not None:
         absent[f"{what.engine} {what.precision}"] = hindered.says
         return None
-    print(f"mmser: {what.name} ...", file=sys.stderr, flush=True)
+    known = ENGINES[what.engine]
+    patience = " (is built first, which takes minutes)" if known.gpu and known.graphs else ""
+    print(f"mmser: {what.name} ...{patience}", file=sys.stderr, flush=True)
     try:
         if not cold:
             return tried(what, model, frames)
