@@ -54,10 +54,23 @@ class DecoderBlock(nn.Module):
         return self.join(x, attend(q, k, v, mask))
 
     def extend(
-        self, x: Tensor, keys: Tensor, values: Tensor, past: Tensor, new: Tensor
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        past: Tensor,
+        new: Tensor,
+        wanted: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Append n positions to a cache of S; past (S,) and new (n, n) mask the scores."""
+        """Append n positions to a cache of S; past (S,) and new (n, n) mask the scores.
+
+        Returns the rows of x that are ``wanted`` (all, if that is None), and all new keys and
+        values.
+        """
         q, k, v = self.split(x)
+        if wanted is not None:
+            x, q = x.index_select(1, wanted), q.index_select(2, wanted)
+            new = new.index_select(0, wanted)
         q = q * q.shape[-1] ** -0.5
         before = q @ keys.transpose(-1, -2) + past  # (1, h, n, S)
         among = q @ k.transpose(-1, -2) + new  # (1, h, n, n)
@@ -141,10 +154,11 @@ class Decoder(nn.Module):
         h = (x + self.position(count + length + self.offset))[None]
         past = torch.where(torch.arange(slots, device=x.device) < length, 0.0, MASKED).to(x.dtype)
         new = torch.where(count[None, :] <= count[:, None], 0.0, MASKED).to(x.dtype)
+        wanted = count[first[0] :]
         fresh = []
-        for i, block in enumerate(self.blocks):
+        for i, layer in enumerate(self.blocks):
+            block, last = cast(DecoderBlock, layer), i == len(self.blocks) - 1
             keys, values = cache[2 * i : 2 * i + 1], cache[2 * i + 1 : 2 * i + 2]
-            h, k, v = cast(DecoderBlock, block).extend(h, keys, values, past, new)
+            h, k, v = block.extend(h, keys, values, past, new, wanted if last else None)
             fresh += [k, v]
-        wanted = torch.arange(n, device=x.device)[first[0] :]
-        return self.head(h[0].index_select(0, wanted)), torch.cat(fresh, 0)
+        return self.head(h[0]), torch.cat(fresh, 0)

@@ -88,6 +88,17 @@ def test_rejected_slots_of_the_cache_are_never_seen(model: MmSer) -> None:
     )
 
 
+def test_sequence_is_opened_without_a_cache_and_for_the_rows_that_are_wanted(model: MmSer) -> None:
+    x, begin = torch.randn(7, 16), torch.tensor([0])
+    whole, slots = model.decoder.extend(x, torch.full((4, 2, 48, 8), 9.0), begin, begin)
+    for first in (0, 3, 6):
+        logits, fresh = model.decoder.extend(
+            x, torch.zeros(4, 2, 0, 8), begin, torch.tensor([first])
+        )
+        assert logits.shape[0] == 7 - first and torch.allclose(logits, whole[first:], atol=1e-5)
+        assert fresh.shape == slots.shape and torch.allclose(fresh, slots, atol=1e-6)
+
+
 def test_batched_generation_equals_one_frame_at_a_time(model: MmSer) -> None:
     prefix = torch.randn(3, 6, 16)
     together = generate(model.decoder, prefix, model.config.prompt)
