@@ -12,9 +12,10 @@ does not is not timed, and the run then ends with 1.
                                draft holds
   (engine) ..., plainly        our two looks without drafts: one decoder call a token
 
-What transformers gets is preprocessed already; ours preprocess in the time that is shown. Wall
-time p50 and p95 and mean CPU time in milliseconds. Last line: one JSON object, with the bars'
-comparisons under "ratios"; --save keeps it in benchmarks/results/peers_DEVICE.json.
+What transformers gets is preprocessed already; ours preprocess in the time that is shown. All
+are in memory at once: for the base size, 16 GB should be free. Wall time p50 and p95 and mean CPU
+time in milliseconds. Last line: one JSON object, with the bars' comparisons under "ratios";
+--save keeps it in benchmarks/results/peers_DEVICE.json.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import numpy as np
 import torch
 from llava import TwoPasses, Written, llava
 from record import publish
+from tqdm import tqdm
 
 from mmser_ros import pixels
 from mmser_ros.captioner import Captioner
@@ -158,7 +160,7 @@ def check(
     """
     refused: dict[str, str] = {}
     worst = 0.0
-    for frame in frames:
+    for frame in tqdm(frames, desc="comparing"):
         expected = _told(contestants[REFERENCE], frame)
         for name, contestant in contestants.items():
             pairs = list(zip(expected, _told(contestant, frame), strict=True))
@@ -205,7 +207,7 @@ def measure(
         name: {"coarse": [], "both": []} for name in contestants
     }
     names = list(contestants)
-    for number, frame in enumerate(frames):
+    for number, frame in enumerate(tqdm(frames, desc="timing")):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             for part, took in timed(contestants[name], frame, device).items():
@@ -269,11 +271,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.allow_tf32 = False  # single precision is single precision for all
     folder, config = random_model(args.size), SIZES[args.size]
-    on_cpu = ("onnx", "openvino")
-    on_gpu = tuple(name for name, known in ENGINES.items() if known.gpu)
-    names = args.engine or (on_gpu if args.device == "cuda" else on_cpu)
-    contestants = dict(peers(folder, config, args.device))
-    contestants |= ours(folder, names, args.threads)
+    on_gpu = [name for name, known in ENGINES.items() if known.gpu]
+    names = args.engine or (on_gpu if args.device == "cuda" else ["onnx", "openvino"])
+    theirs = peers(folder, config, args.device)
+    contestants = {**dict(theirs), **dict(ours(folder, names, args.threads))}
     frames = list(islice(recorded(sample(), args.frames), args.frames))
     refused, apart = check(contestants, frames[:CHECKED])
     agreed = {name: one for name, one in contestants.items() if name not in refused}

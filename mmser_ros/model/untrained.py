@@ -24,7 +24,7 @@ CERTAIN = 3.0
 """By how much the caption's logits exceed the logarithm of the vocabulary's size."""
 LOOKING = 2.0
 """What the decoder's attention counts for, so that its chances tell one frame from another."""
-FAINT = 1e-3
+FAINT = 1e-4
 """What is left of the SeR-Connector's output, so that both looks write with the same chances."""
 
 
