@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from recordings import compressed, write_bag
 
+from mmser_ros.cli import bench as bench_command
 from mmser_ros.cli import bench_table, main, moving
+from mmser_ros.cli.failure import Failure
 from mmser_ros.cli.laps import PLAIN, STAGES, BothWays, WatchedCaptioner, sums
 from mmser_ros.cli.trial import CONVERT
 from mmser_ros.node.images import to_frame
 from mmser_ros.runtime.cuda_device import has_driver
 from mmser_ros.types import CameraModel, Frame
+from mmser_ros.world.render import NoRenderer
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
@@ -125,6 +128,21 @@ def test_frames_become_messages_and_frames_again(tmp_path: Path) -> None:
         np.array_equal(rgb, picture) for (rgb, _), picture in zip(read, pictures, strict=True)
     )
     assert [known for _, known in read] == [camera, None]
+
+
+def test_the_sample_drive_stands_in_where_nothing_can_be_rendered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(count: int) -> list[Frame]:
+        raise NoRenderer("There is no EGL.")
+
+    monkeypatch.setattr(moving, "drives", none)
+    kind, frames = bench_command._frames("auto", 2)
+    assert kind == "sample drive" and [frame.rgb.shape for frame in frames] == [(480, 640, 3)] * 2
+    assert frames[0].camera is not None and frames[0].camera.mounted > 0
+    assert "There is no EGL." in capsys.readouterr().err
+    with pytest.raises(Failure, match="There is no EGL"):
+        bench_command._frames("drives", 2)
 
 
 def test_a_short_recording_is_looked_at_again(bag: Path) -> None:
