@@ -136,6 +136,9 @@ def look(
             return Sighting(name, others, publishers)
         watcher = _Watcher(node, name, kind, given or Given(), base_frame)
         watcher.watch(executor, seconds)
+        there = _image_topics(node)
+        if not asked and len(_cameras(there)) > 1:  # the others were discovered late
+            return Sighting("", there)
         # by now their nodes' names have been discovered too
         return watcher.sighting(others, _publishers(node, name) or publishers)
     finally:
@@ -150,8 +153,12 @@ def _found(node: Node, asked: str, seconds: float) -> tuple[str, tuple[str, ...]
             end = min(end, time.monotonic() + _SETTLE)
         time.sleep(_SETTLE / 10)
     there = _image_topics(node)
-    cameras = {name.removesuffix("/compressed") for name in there}
-    return asked or (there[0] if len(cameras) == 1 else ""), there
+    return asked or (there[0] if len(_cameras(there)) == 1 else ""), there
+
+
+def _cameras(topics: tuple[str, ...]) -> set[str]:
+    """Whose topics these are: a camera's raw and compressed images are one."""
+    return {name.removesuffix("/compressed") for name in topics}
 
 
 def _image_topics(node: Node) -> tuple[str, ...]:
