@@ -34,8 +34,11 @@ KINDS: dict[str, tuple[Any, qos.Topic]] = {
     qos.IMAGE.type: (Image, qos.IMAGE),
     qos.IMAGE_COMPRESSED.type: (CompressedImage, qos.IMAGE_COMPRESSED),
 }
-_SETTLE = 1.5
-"""Seconds in which further image topics may be discovered after the first."""
+_SETTLE = 3.5
+"""Seconds in which further image topics may be discovered after the first: DDS participants
+announce themselves every 3 s, and the first announcement may be lost."""
+_LOOKED_EVERY = 0.15
+"""Seconds between looks for further topics."""
 _EXAMINED_EVERY = 0.5
 """Seconds between images that are looked at more closely."""
 
@@ -151,7 +154,7 @@ def _found(node: Node, asked: str, seconds: float) -> tuple[str, tuple[str, ...]
     while time.monotonic() < end and not (asked and node.count_publishers(asked)):
         if not asked and _image_topics(node):
             end = min(end, time.monotonic() + _SETTLE)
-        time.sleep(_SETTLE / 10)
+        time.sleep(_LOOKED_EVERY)
     there = _image_topics(node)
     return asked or (there[0] if len(_cameras(there)) == 1 else ""), there
 

@@ -65,7 +65,7 @@ def test_of_several_cameras_none_is_taken() -> None:
     with process("surveyed_camera.py"), process("surveyed_camera.py", "topic=back/image_raw"):
         for topic in ("front", "back"):
             assert look(f"{topic}/image_raw", 0.1, wait=UP).publishers
-        seen = watched()
+        seen = watched(seconds=2)
     assert seen.topic == "" and seen.count == 0
     assert seen.others == ("/back/image_raw", "/front/image_raw")
 
