@@ -15,6 +15,9 @@ of WORK/ablation/rows.jsonl; a run that was killed goes on from there.
   levels and crops alone   that sees, but reads no draft (the draft still tells where to look)
   both                     the second look
 
+Rows that train take the mean of several seeds, with its 95 % interval (Student's t). Gains of the
+second look over other rows are paired: the same frames, all seeds together, frames drawn again.
+
 Last line: one JSON object; --save keeps it in benchmarks/results/ablation.json.
 """
 
@@ -24,7 +27,6 @@ import argparse
 import dataclasses
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ablation_table import BOTH, GLANCE, PAIRED, show, summary
 from desk import (
     Desk,
     Level,
@@ -57,8 +60,6 @@ from mmser_ros.train.sequences import Written
 from mmser_ros.train.trainer import Trainer
 
 NONE, CENTRE, RANDOM, DOUBT = "none", "centre", "random", "doubt"
-TOLD = ("fact_f1", "exact_match", "chair_i", "recall_1pct", "path_state")
-"""Scores that the table shows."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,18 @@ VARIANTS = {
     "single pass with random crops": Variant(RANDOM, levels=True),
     "draft alone": Variant(draft=True),
     "levels and crops alone": Variant(DOUBT, levels=True),
-    "both": Variant(DOUBT, levels=True, draft=True),
+    BOTH: Variant(DOUBT, levels=True, draft=True),
 }
 OTHERWISE = ("true draft", "blank draft", "shuffled draft", "refined twice", "refined three times")
 """Ways to try the full second look that need no training."""
+ORDER = (GLANCE, *VARIANTS, *OTHERWISE)
+"""Of the table."""
 
 
 class Table:
     """The rows of one work folder: trained, tried, and kept as they are done."""
 
-    def __init__(self, desk: Desk, folder: Path, steps: int, tried: int) -> None:
+    def __init__(self, desk: Desk, folder: Path, steps: int) -> None:
         self.desk, self.folder, self.steps = desk, folder, steps
         trainer, total = desk.trainer, len(desk.frames)
         self.glanced = {n: t.clone() for n, t in trainer.model.state_dict().items()}
@@ -98,10 +101,8 @@ class Table:
             trainer, desk.frames, desk.seen, kept, folder / f"doubt-{steps}.npy"
         )
         self.foils = closer.foils(trainer, desk.frames, desk.seen)
-        self.tried = np.arange(min(tried, len(desk.held)))
-        self.truths = [desk.held.facts[row] for row in self.tried]
-        self.settings = {"steps": steps, "frames": len(self.tried)}
-        self.coarse = glances(trainer, desk.unseen, self.tried)
+        self.settings = {"steps": steps, "frames": len(desk.held)}
+        self.coarse = glances(trainer, desk.unseen, desk.tried)
 
     def trainer(self, name: str, seed: int) -> Trainer:
         """A run of its own: the glance's weights, a SeR-Connector that knows nothing yet."""
@@ -176,55 +177,53 @@ class Table:
     def look(self, trainer: Trainer, variant: Variant, drafts: list[Written]) -> list[Written]:
         """Captions of the frames that all rows are tried on."""
         if variant.single:
-            return glances(trainer, self.desk.unseen, self.tried)
+            return glances(trainer, self.desk.unseen, self.desk.tried)
         held, unseen = self.desk.held, Level(self.desk.unseen, variant.levels)
         fixed = variant.crops != DOUBT
-        places = self.places(variant.crops, self.tried, "held") if fixed else None
-        return second_looks(trainer, held, unseen, self.tried, drafts, places, variant.draft)
+        places = self.places(variant.crops, self.desk.tried, "held") if fixed else None
+        return second_looks(trainer, held, unseen, self.desk.tried, drafts, places, variant.draft)
 
     def otherwise(self, trainer: Trainer, name: str) -> list[Written]:
         """The full second look with another draft, or again."""
-        both, drafts = VARIANTS["both"], self.coarse
+        both, drafts = VARIANTS[BOTH], self.coarse
         if name == "true draft":
-            true = [list(self.desk.held.captions[row]) for row in self.tried]
+            true = [list(self.desk.held.captions[row]) for row in self.desk.tried]
             drafts = [(ids, [1.0] * len(ids)) for ids in true]
         elif name == "blank draft":
-            drafts = [([], []) for _ in self.tried]
+            drafts = [([], []) for _ in self.desk.tried]
         elif name == "shuffled draft":
             drafts = [drafts[-1], *drafts[:-1]]
         for _ in range({"refined twice": 1, "refined three times": 2}.get(name, 0)):
             drafts = self.look(trainer, both, drafts)
         return self.look(trainer, both, drafts)
 
-    def scores(self, captions: Iterable[Written]) -> dict[str, float]:
-        """Of one row and seed."""
-        found = score([self.desk.text(ids) for ids, _ in captions], self.truths)
-        return {name: round(value, 5) for name, value in found.items() if name != "n"}
-
 
 def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]:
-    """Train and try every row that is not yet in rows.jsonl; all rows."""
+    """Train and try every row that is not yet in rows.jsonl; all rows, with their captions."""
     path = table.folder / "rows.jsonl"
     rows: list[dict[str, Any]] = []
     if path.is_file():
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         rows = [row for row in rows if row.items() >= table.settings.items()]
     done = {(row["row"], row["seed"]) for row in rows}
+    truths = table.desk.truths
 
-    def add(name: str, seed: int, captions: list[Written]) -> None:
-        row = {"row": name, "seed": seed, **table.settings, **table.scores(captions)}
+    def add(name: str, seed: int, written: list[Written]) -> None:
+        said = [table.desk.text(ids) for ids, _ in written]
+        row = {"row": name, "seed": seed, **table.settings, "captions": said}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         rows.append(row)
-        figures = ", ".join(f"{key} {100 * row[key]:.2f}" for key in TOLD)
+        found = score(said, truths)
+        figures = ", ".join(f"{key} {100 * found[key]:.2f}" for key in PAIRED)
         print(f"{name}, seed {seed}: {figures}", flush=True)
 
-    if ("glance", 0) not in done:
-        add("glance", 0, table.coarse)
+    if (GLANCE, 0) not in done:
+        add(GLANCE, 0, table.coarse)
     for seed in range(seeds):
         for name in names:
             variant = VARIANTS[name]
-            wanted = [name, *(OTHERWISE if name == "both" else ())]
+            wanted = [name, *(OTHERWISE if name == BOTH else ())]
             missing = [one for one in wanted if (one, seed) not in done]
             if not missing:
                 continue
@@ -238,23 +237,6 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
     return rows
 
 
-def summary(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By row, of every score the mean and half the distance between best and worst seed."""
-    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        alike[row["row"]].append(row)
-    order = [name for name in ("glance", *VARIANTS, *OTHERWISE) if name in alike]
-    found: dict[str, dict[str, Any]] = {}
-    for name in order:
-        found[name] = {"seeds": len(alike[name])}
-        for key in TOLD:
-            values = [row[key] for row in alike[name]]
-            spread = (max(values) - min(values)) / 2
-            mean = sum(values) / len(values)
-            found[name][key] = {"mean": round(mean, 5), "spread": round(spread, 5)}
-    return found
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -263,7 +245,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="of `mmser train --work`")
     parser.add_argument("--steps", type=int, default=1000, help="of every row (1000)")
     parser.add_argument("--seeds", type=int, default=3, help="of every row (3)")
-    parser.add_argument("--frames", type=int, default=1000, help="to try rows on (1000)")
+    parser.add_argument("--frames", type=int, default=2000, help="to try rows on (2000)")
     parser.add_argument("--rows", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--cpu", action="store_true", help="though there is a GPU")
     parser.add_argument("--save", action="store_true", help="keep the result in results/")
@@ -272,14 +254,11 @@ def main() -> None:
     logging.getLogger("mmser_ros").setLevel(logging.INFO)
     folder = arguments.work / "ablation"
     folder.mkdir(exist_ok=True)
-    desk = open_desk(arguments.work, arguments.cpu)
-    table = Table(desk, folder, arguments.steps, arguments.frames)
-    rows = summary(fill(table, arguments.rows, arguments.seeds))
-    print(f"{'%':32}" + "".join(f"{key:>18}" for key in TOLD) + f"{'seeds':>8}")
-    for name, row in rows.items():
-        cells = (f"{100 * row[key]['mean']:.1f} ± {100 * row[key]['spread']:.1f}" for key in TOLD)
-        print(f"{name:32}" + "".join(f"{cell:>18}" for cell in cells) + f"{row['seeds']:>8}")
-    publish("ablation", {**table.settings, "rows": rows}, arguments.save)
+    desk = open_desk(arguments.work, arguments.frames, arguments.cpu)
+    table = Table(desk, folder, arguments.steps)
+    found = summary(fill(table, arguments.rows, arguments.seeds), ORDER, desk.truths)
+    show(found)
+    publish("ablation", {**table.settings, **found}, arguments.save)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from mmser_ros.train.recipe import load_recipe
 from mmser_ros.train.sequences import Written, prompt_ids
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
+from mmser_ros.world.dataset import render_split
+from mmser_ros.world.grammar import Facts
 
 Rows = NDArray[np.int64]
 Places = NDArray[np.float32]
@@ -42,11 +44,22 @@ class Desk:
 
     trainer: Trainer
     frames: Examples
-    held: Examples
     seen: Features
     """Of ``frames``: what the frozen encoder sees."""
+    held: Examples
+    """Of the test split: neither learnt from nor looked at while training."""
     unseen: Features
     """Of ``held``."""
+
+    @property
+    def truths(self) -> list[Facts]:
+        """Of ``held``."""
+        return self.held.facts
+
+    @property
+    def tried(self) -> Rows:
+        """The numbers of ``held``."""
+        return np.arange(len(self.held))
 
     def text(self, ids: Sequence[int]) -> str:
         """A caption's words."""
@@ -80,8 +93,10 @@ class NoDetails:
         return torch.zeros(len(rows), 0, *self.shape, device=self.device)
 
 
-def open_desk(work: Path, cpu: bool = False) -> Desk:
+def open_desk(work: Path, tried: int, cpu: bool = False) -> Desk:
     """Load frames, encoder and glance; what was not trained yet is trained as in ``mmser train``.
+
+    ``tried`` frames of the test split are rendered, unless the work folder holds them.
 
     Raises SystemExit with a sentence where there is no such folder.
     """
@@ -94,17 +109,23 @@ def open_desk(work: Path, cpu: bool = False) -> Desk:
     model = MmSer(recipe.model)
     trainer = Trainer(model, tokenizer, recipe, work, accelerator)
     stages.reading(trainer)
-    frames, held = (
-        open_examples(
-            work / "shards", split, tokenizer, model.config.image, accelerator.device, most
+    shards, device = work / "shards", accelerator.device
+    render_split(shards, "test", tried, recipe.seed)
+    frames, checked, held = (
+        open_examples(shards, split, tokenizer, model.config.image, device, most)
+        for split, most in (
+            ("train", recipe.frames),
+            ("validation", recipe.validation),
+            ("test", tried),
         )
-        for split, most in (("train", recipe.frames), ("validation", recipe.validation))
     )
-    seeing.vision(trainer, frames, held)
-    seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
-    unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
-    stages.glance(trainer, frames, seen, held, unseen)
-    return Desk(trainer, frames, held, seen, unseen)
+    seeing.vision(trainer, frames, checked)
+    seen, checks, unseen = (
+        features.of_frames(model, some, work / f"features-{name}.npy", accelerator)
+        for some, name in ((frames, "train"), (checked, "validation"), (held, f"test-{tried}"))
+    )
+    stages.glance(trainer, frames, seen, checked, checks)
+    return Desk(trainer, frames, seen, held, unseen)
 
 
 def chosen(

@@ -161,22 +161,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="of `mmser train --work`")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=2e-5)
-    parser.add_argument("--frames", type=int, default=1000, help="to try it on (1000)")
+    parser.add_argument("--frames", type=int, default=2000, help="to try it on (2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cpu", action="store_true", help="though there is a GPU")
     parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    desk = open_desk(arguments.work, arguments.cpu)
+    desk = open_desk(arguments.work, arguments.frames, arguments.cpu)
     looks = finish(desk)
-    tried = np.arange(min(arguments.frames, len(desk.held)))
-    truths = [desk.held.facts[row] for row in tried]
-    drafts = glances(desk.trainer, desk.unseen, tried)
+    truths = desk.truths
+    drafts = glances(desk.trainer, desk.unseen, desk.tried)
     texts = {}
     for when in ("before", "after"):
         if when == "after":
             learn(desk, looks, arguments.steps, arguments.rate, arguments.seed)
-        found = second_looks(desk.trainer, desk.held, desk.unseen, tried, drafts)
+        found = second_looks(desk.trainer, desk.held, desk.unseen, desk.tried, drafts)
         texts[when] = [desk.text(ids) for ids, _ in found]
     rows = {when: tallies(some, truths) for when, some in texts.items()}
     figures = {
@@ -188,7 +187,7 @@ def main() -> None:
         before, after = (100 * figures[when][name] for when in ("before", "after"))
         low, high = (100 * gains[name][end] for end in ("low", "high"))
         print(f"{name:14}{before:8.2f}{after:8.2f}  [{low:+.2f}, {high:+.2f}]")
-    whole = {"steps": arguments.steps, "frames": len(tried), **figures, "gains": gains}
+    whole = {"steps": arguments.steps, "frames": len(truths), **figures, "gains": gains}
     publish("self_critical", whole, arguments.save)
 
 

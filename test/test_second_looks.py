@@ -19,6 +19,13 @@ from mmser_ros.model.mmser import MmSer
 from mmser_ros.train.sequences import generate
 from mmser_ros.world.grammar import caption, parse
 
+TRUE = [
+    f"a {scene} with white walls and a tiled floor . a red {thing} close ahead . "
+    "the path is clear ."
+    for scene, thing in (("room", "chair"), ("corridor", "cone"))
+]
+"""Captions of two frames."""
+
 
 @pytest.fixture(scope="module")
 def benchmark(repository):
@@ -81,15 +88,30 @@ def test_frames_looked_at_together_are_captioned_as_by_themselves(benchmark, mod
 
 
 def test_seeds_are_summed_up(benchmark) -> None:
-    ablation = benchmark("ablation")
+    pytest.importorskip("pycocoevalcap", reason="CIDEr-D needs mmser-ros[eval]")
+    table = benchmark("ablation_table")
+    truths = [parse(text) for text in TRUE]
+    wrong = [text.replace("red", "blue") for text in TRUE]
     rows = [
-        {"row": name, "seed": seed, **dict.fromkeys(ablation.TOLD, value)}
-        for name, seed, value in (("both", 0, 0.5), ("both", 1, 0.7), ("glance", 0, 0.4))
-    ]
-    found = ablation.summary(rows)
-    assert list(found) == ["glance", "both"]
-    assert found["both"]["seeds"] == 2
-    assert found["both"]["fact_f1"] == {"mean": 0.6, "spread": pytest.approx(0.1)}
+        {"row": name, "seed": seed, "captions": said}
+        for name, seed, said in (
+            (table.BOTH, 0, TRUE), (table.BOTH, 1, wrong), (table.GLANCE, 0, wrong)
+        )
+    ]  # fmt: skip
+    found = table.summary(rows, (table.GLANCE, "not tried", table.BOTH), truths)
+    assert list(found["rows"]) == [table.GLANCE, table.BOTH]
+    glance, both = found["rows"].values()
+    assert both["seeds"] == 2 and "reach" not in glance["fact_f1"]
+    assert both["fact_f1"]["mean"] == pytest.approx((1 + glance["fact_f1"]["mean"]) / 2, abs=1e-4)
+    assert glance["repaired"]["mean"] == 0 and both["repaired"]["mean"] == 0.5
+    assert both["kinds"]["scene"]["f1"] == 1 and both["kinds"]["colour"]["f1"] == 0.5
+    (gained,) = found["gains"].values()
+    assert gained["exact_match"] == {"gain": 0.5, "low": 0.5, "high": 0.5}
+
+
+def test_the_interval_of_a_mean_is_students(benchmark) -> None:
+    found = benchmark("ablation_table").interval([0.5, 0.6, 0.7])
+    assert found == {"mean": 0.6, "reach": pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-4)}
 
 
 def test_a_reward_is_the_share_of_right_facts(benchmark) -> None:
