@@ -1,10 +1,11 @@
 """Can foils be told from true captions without looking? Nobody should be able to.
 
-A foil is a true caption with one fact changed by the rules that also make training drafts
-(`train/foils.py`). If a probe that reads text alone finds the foil in a pair, the rules leave
-traces in the wording, and a model could mend drafts without seeing anything. Half of the pairs
-found is chance. The probe is a small transformer, trained on pairs of some frames and tried on
-pairs of others; beside it a bag of words and pairs of words, as a check of the probe itself.
+A foil is a true caption with one fact changed, or several, by the rules that also make training
+drafts (`train/foils.py`). If a probe that reads text alone finds the foil in a pair, the rules
+leave traces in the wording, and a model could mend drafts without seeing anything. Half of the
+pairs found is chance. The probe is a small transformer, trained on pairs of some frames and tried
+on pairs of others, and the foils have learnt their wording from yet others; beside it a bag of
+words and pairs of words, as a check of the probe itself.
 
 Last line: one JSON object; --save keeps it in benchmarks/results/blind_probe.json.
 """
@@ -25,13 +26,19 @@ from torch import Tensor, nn
 
 from mmser_ros.tokens import Tokenizer, build_word_level
 from mmser_ros.train.drafts import CHANGES
-from mmser_ros.train.foils import Foils, Usual
+from mmser_ros.train.foils import Foils
 from mmser_ros.world import grammar
 from mmser_ros.world.dataset import Shards
 from mmser_ros.world.grammar import Facts
 
+WORDED = 0.5
+"""Share of the frames from whose wording the foils learn."""
 TRIED = 0.25
-"""Share of the frames that the probe is tried on."""
+"""Share of the others that the probe is tried on."""
+PROPOSED = 2
+"""Changes proposed to each truth by itself."""
+SEVERAL = "several"
+"""The kind of a foil with several changes."""
 WIDTH, DEPTH, HEADS, BATCH = 96, 2, 4, 64
 PAD = 0
 
@@ -45,15 +52,19 @@ class Pair:
     kind: str
 
 
-def pairs(truths: Sequence[Facts], tokenizer: Tokenizer, rng: np.random.Generator) -> list[Pair]:
-    """A foil for every truth that has one."""
-    foils = Foils(Usual(map(grammar.caption, truths)))
+def pairs(
+    truths: Sequence[Facts], foils: Foils, tokenizer: Tokenizer, rng: np.random.Generator
+) -> list[Pair]:
+    """Foils of truths: such with one change, and one each with up to three."""
     found = []
     for truth in truths:
-        foil, kind = foils.changed(truth, rng)
-        if kind:
-            ids = (tokenizer.encode(grammar.caption(facts)) for facts in (truth, foil))
-            found.append(Pair(*ids, kind))
+        made = [foils.changed(truth, rng) for _ in range(PROPOSED)]
+        several = foils.make(truth, 3, rng)
+        made.append((several, SEVERAL if several != truth else ""))
+        for foil, kind in made:
+            ids = [tokenizer.encode(grammar.caption(facts)) for facts in (truth, foil)]
+            if kind and ids[0] != ids[1]:
+                found.append(Pair(*ids, kind))
     return found
 
 
@@ -139,7 +150,8 @@ def measure(truths: Sequence[Facts], seed: int, epochs: int) -> dict[str, object
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     tokenizer = build_word_level(grammar.words())
-    made = pairs(truths, tokenizer, rng)
+    worded = round(WORDED * len(truths))
+    made = pairs(truths[worded:], Foils.learnt(truths[:worded]), tokenizer, rng)
     tried, learnt = made[: round(TRIED * len(made))], made[round(TRIED * len(made)) :]
     probes: dict[str, tuple[Callable[[int], nn.Module], float]] = {
         "transformer": (Probe, 1e-3),
@@ -151,7 +163,9 @@ def measure(truths: Sequence[Facts], seed: int, epochs: int) -> dict[str, object
         fit(probe, learnt, epochs, rate)
         right = found(probe, tried)
         kinds = np.array([pair.kind for pair in tried])
-        by_kind = {kind: share(right[kinds == kind]) for kind in CHANGES if kind in kinds}
+        by_kind = {
+            kind: share(right[kinds == kind]) for kind in (*CHANGES, SEVERAL) if kind in kinds
+        }
         figures[name] = {**share(right), "kinds": by_kind}
         print(f"{name}: {100 * right.mean():.1f} % of {len(tried)} foils found")
         for kind, one in by_kind.items():
@@ -166,7 +180,7 @@ def main() -> None:
         "--shards", type=Path, default=Path("work/shards"), help="rendered frames (work/shards)"
     )
     parser.add_argument("--split", default="train")
-    parser.add_argument("--frames", type=int, default=20000, help="at most (20000)")
+    parser.add_argument("--frames", type=int, default=40000, help="at most (40000)")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save", action="store_true", help="keep the result in results/")

@@ -10,7 +10,7 @@ import pytest
 
 from mmser_ros.tokens import build_word_level
 from mmser_ros.train.drafts import CHANGES, random_facts
-from mmser_ros.train.foils import coherent
+from mmser_ros.train.foils import Foils, coherent
 from mmser_ros.world import grammar
 
 
@@ -22,13 +22,14 @@ def blind_probe(repository) -> ModuleType:
         return importlib.import_module("blind_probe")
 
 
-def test_every_truth_is_paired_with_a_foil_of_one_kind(blind_probe: ModuleType) -> None:
+def test_truths_are_paired_with_foils_of_all_kinds(blind_probe: ModuleType) -> None:
     rng = np.random.default_rng(0)
     tokenizer = build_word_level(grammar.words())
     truths = [coherent(random_facts(rng), rng) for _ in range(60)]
-    made = blind_probe.pairs(truths, tokenizer, rng)
-    assert len(made) > 40
-    assert {pair.kind for pair in made} <= set(CHANGES)
+    made = blind_probe.pairs(truths, Foils(), tokenizer, rng)
+    assert len(made) > 120
+    kinds = {pair.kind for pair in made}
+    assert blind_probe.SEVERAL in kinds and kinds <= {*CHANGES, blind_probe.SEVERAL}
     said = {tokenizer.encode(grammar.caption(truth)) for truth in truths}
     assert all(pair.true in said and pair.foil != pair.true for pair in made)
 

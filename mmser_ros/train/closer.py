@@ -21,7 +21,7 @@ from mmser_ros.files import replacing
 from mmser_ros.train.data import Examples
 from mmser_ros.train.drafts import Confusions
 from mmser_ros.train.features import Features, encoded, levels_shape
-from mmser_ros.train.foils import Foils, Usual
+from mmser_ros.train.foils import Foils
 from mmser_ros.train.heads import FIRST_THING, THINGS
 from mmser_ros.train.sequences import Written, generate
 from mmser_ros.train.trainer import Trainer
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 CONFUSED = 2000
 """Frames on which the encoder's confusions are counted, at most."""
+WORDED = 40000
+"""True captions from whose wording foils learn, at most."""
 BATCH = 200
 """Captions written at once."""
 
@@ -128,9 +130,9 @@ def _encode(
 
 
 def foils(trainer: Trainer, frames: Examples, features: Features) -> Foils:
-    """What makes drafts by rules, from the captions and the encoder's confusions."""
-    told = frames.facts[: trainer.first_unseen(len(frames))]
-    return Foils(Usual(map(grammar.caption, told)), confusions(trainer, frames, features))
+    """What makes drafts by rules, worded as true captions, from the encoder's confusions."""
+    told = frames.facts[: min(WORDED, trainer.first_unseen(len(frames)))]
+    return Foils.learnt(told, confusions(trainer, frames, features))
 
 
 @torch.no_grad()

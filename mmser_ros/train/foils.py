@@ -2,97 +2,77 @@
 
 A caption that says "the path is clear" after "a box close ahead" is found wrong without looking,
 and so is one that counts three sofas. A second look that learns from such drafts learns to mend
-text. So changes keep to what a caption says elsewhere (`coherent`), and are taken as often as
-their wording is usual: as steps of Metropolis et al. (1953) over the captions' own distribution,
-which leaves foils as likely as true captions. How far that holds is what
-`benchmarks/blind_probe.py` measures.
+text. So changes keep to what a caption says elsewhere (`coherent`), and are taken with the odds
+against their being told (`discriminator.py`): then a change comes as often as its opposite, and
+foils are worded as true captions are. How far that holds is what `benchmarks/blind_probe.py`
+measures.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mmser_ros.train.discriminator import Discriminator
 from mmser_ros.train.drafts import ANYTHING, CHANGES, Confusions, change
 from mmser_ros.world import grammar
 from mmser_ros.world.grammar import BLOCKED, CLEAR, IN_FRONT, ON, UNSEEN, WALL, Facts, Item, Path
 
-TRIES = 8
-"""Changes that are proposed until one is taken."""
-BACKED = 5.0
-"""How much a shorter context counts, in occurrences of the longer one."""
+PROPOSALS = 2
+"""Changes that are proposed for one that is wanted; about half are taken."""
+LEARNT = 2
+"""Changes of each truth that the discriminator learns from."""
 HIDDEN = 0.2
 """Share of changed paths that cannot be seen."""
-
-
-class Usual:
-    """How usual a caption's wording is: a trigram model of true captions, each context backed by
-    the next shorter one.
-    """
-
-    def __init__(self, captions: Iterable[str]) -> None:
-        self._counts: list[Counter[tuple[str, ...]]] = [Counter() for _ in range(4)]
-        for text in captions:
-            words = self._words(text)
-            for at in range(2, len(words)):
-                for length in range(4):
-                    self._counts[length][tuple(words[at + 1 - length : at + 1])] += 1
-        self._contexts = [Counter[tuple[str, ...]]() for _ in range(4)]
-        for length in range(1, 4):
-            for gram, count in self._counts[length].items():
-                self._contexts[length][gram[:-1]] += count
-        self._size = len(self._counts[1]) + 1
-
-    @staticmethod
-    def _words(text: str) -> list[str]:
-        return ["", "", *text.split(), ""]
-
-    def log_chance(self, text: str) -> float:
-        """Natural logarithm of the caption's probability."""
-        words = self._words(text)
-        return sum(
-            math.log(self._chance(tuple(words[at - 2 : at + 1]))) for at in range(2, len(words))
-        )
-
-    def _chance(self, gram: tuple[str, ...]) -> float:
-        if not gram:
-            return 1 / self._size
-        shorter = BACKED * self._chance(gram[1:])
-        seen, of = self._counts[len(gram)][gram], self._contexts[len(gram)][gram[:-1]]
-        return (seen + shorter) / (of + BACKED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Foils:
     """Makes foils of true captions."""
 
-    usual: Usual
+    told: Discriminator | None = None
+    """Tells foils; without it every change is taken."""
     confusions: Confusions = ANYTHING
 
+    @classmethod
+    def learnt(
+        cls, truths: Iterable[Facts], confusions: Confusions = ANYTHING, seed: int = 0
+    ) -> Foils:
+        """Foils that are worded as these truths are."""
+        raw, rng = cls(confusions=confusions), np.random.default_rng(seed)
+        pairs = [
+            (truth, foil)
+            for truth in truths
+            for foil, kind in (raw.changed(truth, rng) for _ in range(LEARNT))
+            if kind
+        ]
+        return cls(Discriminator.fit(pairs, seed), confusions)
+
     def make(self, truth: Facts, changes: int, rng: np.random.Generator) -> Facts:
-        """The facts with up to so many changes."""
-        for _ in range(changes):
+        """The facts with about so many changes."""
+        for _ in range(PROPOSALS * changes):
             truth = self.changed(truth, rng)[0]
         return truth
 
     def changed(self, truth: Facts, rng: np.random.Generator) -> tuple[Facts, str]:
-        """The facts with one change, and its kind; unchanged and empty if none was taken."""
+        """The facts with one change, and its kind; unchanged and empty if it was not taken.
+
+        A change that is not taken is not made up for by another one: foils would again come
+        more often from some truths than from others.
+        """
         kinds, chances = list(CHANGES), np.array(list(CHANGES.values()))
-        said = grammar.caption(truth)
-        before = self.usual.log_chance(said)
-        for _ in range(TRIES):
-            kind = kinds[rng.choice(len(kinds), p=chances / chances.sum())]
-            foil = coherent(self._proposed(truth, kind, rng), rng)
-            text = grammar.caption(foil)
-            if text == said or len(foil.items) > grammar.MOST_NAMED:
-                continue
-            if rng.random() < math.exp(min(0.0, self.usual.log_chance(text) - before)):
-                return foil, kind
-        return truth, ""
+        kind = kinds[rng.choice(len(kinds), p=chances / chances.sum())]
+        foil = coherent(self._proposed(truth, kind, rng), rng)
+        if len(foil.items) > grammar.MOST_NAMED or grammar.caption(foil) == grammar.caption(truth):
+            return truth, ""
+        if self.told is not None:
+            odds = self.told.score(foil) - self.told.score(truth)
+            if rng.random() >= math.exp(min(0.0, odds)):
+                return truth, ""
+        return foil, kind
 
     def _proposed(self, truth: Facts, kind: str, rng: np.random.Generator) -> Facts:
         if kind != "path":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 
 import numpy as np
 import pytest
 
+from mmser_ros.train.discriminator import Discriminator
 from mmser_ros.train.drafts import random_facts
-from mmser_ros.train.foils import Foils, Usual, coherent, is_in_the_way
+from mmser_ros.train.foils import Foils, coherent, is_in_the_way
 from mmser_ros.world import grammar
 from mmser_ros.world.grammar import Facts, Item, Path
 
 CHAIR = Item("chair", "red", "close", "ahead")
+PAINTED = dataclasses.replace(CHAIR, colour="blue")
 BOX = Item("box", "blue", "midway", "left", relation="next to", other="chair")
 SHUT = Item("door", "white", "far", "right", "closed")
 FACTS = Facts("room", "blue", "wooden", (CHAIR, BOX, SHUT), Path("blocked", "chair", "left"))
@@ -22,19 +24,31 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def usual() -> Usual:
-    """Of captions in which chairs are red and never blue."""
-    said = [grammar.caption(coherent(random_facts(rng(n)), rng(n))) for n in range(400)]
-    return Usual(text.replace("blue chair", "red chair") for text in said)
+def scenes(count: int, first: int = 0) -> list[Facts]:
+    """Facts in which things are red, and at most two of them are named."""
+    made = []
+    for n in range(first, first + count):
+        facts = coherent(random_facts(rng(n)), rng(n))
+        items = [
+            dataclasses.replace(item, colour="red" if item.colour else "")
+            for item in facts.items[:2]
+        ]
+        made.append(coherent(dataclasses.replace(facts, items=tuple(items)), rng(n)))
+    return made
 
 
-def test_chances_are_those_of_the_captions() -> None:
-    known = Usual(["a red chair .", "a red box .", "a red chair ."])
-    chance = {text: math.exp(known.log_chance(text)) for text in ("a red chair .", "a red box .")}
-    assert chance["a red chair ."] > chance["a red box ."] > 0
-    assert 0 < math.exp(known.log_chance("a blue ladder .")) < chance["a red box ."]
-    whole = sum(math.exp(known.log_chance(text)) for text in ("a red chair .", "a red box ."))
-    assert whole < 1
+@pytest.fixture(scope="module")
+def learnt() -> Foils:
+    pytest.importorskip("torch", reason="foils learn with torch")
+    return Foils.learnt(scenes(1500))
+
+
+def test_wording_tells_what_is_true() -> None:
+    pytest.importorskip("torch", reason="foils learn with torch")
+    red, blue = FACTS, dataclasses.replace(FACTS, items=(PAINTED, BOX, SHUT))
+    judge = Discriminator.fit([(red, blue)] * 50)
+    assert judge.score(red) > judge.score(blue)
+    assert judge.score(red) == Discriminator.fit([(red, blue)] * 50).score(red)
 
 
 def test_what_is_coherent_stays() -> None:
@@ -68,8 +82,8 @@ def test_things_come_nearest_first_and_stand_to_what_is_named() -> None:
     assert coherent(kept, rng()).items[0].relation == "in front of"
 
 
-def test_foils_are_wrong_coherent_and_usual() -> None:
-    foils, random = Foils(usual()), rng(1)
+def test_foils_are_wrong_and_coherent() -> None:
+    foils, random = Foils(), rng(1)
     kinds = set()
     for _ in range(300):
         foil, kind = foils.changed(FACTS, random)
@@ -80,9 +94,22 @@ def test_foils_are_wrong_coherent_and_usual() -> None:
             assert len(foil.items) <= grammar.MOST_NAMED
             assert foil.path.state != "clear" or not any(map(is_in_the_way, foil.items))
     assert {"band", "side", "drop", "path"} <= kinds
-    said = " ".join(grammar.caption(foils.make(FACTS, 1, random)) for _ in range(300))
-    assert said.count("blue chair") < said.count("red chair") / 20
+
+
+def test_foils_are_worded_as_truths_are(learnt: Foils) -> None:
+    def made(foils: Foils) -> tuple[float, float]:
+        """Of the things in foils, how many are not red; how many more there are than were."""
+        truths = scenes(600, first=5000)
+        wrong = [foils.make(truth, 2, rng(n)) for n, truth in enumerate(truths)]
+        assert sum(a != b for a, b in zip(truths, wrong, strict=True)) > 200
+        painted = [item.colour != "red" for facts in wrong for item in facts.items if item.colour]
+        more = sum(len(b.items) - len(a.items) for a, b in zip(truths, wrong, strict=True))
+        return sum(painted) / len(painted), more / len(truths)
+
+    told, untold = made(learnt), made(Foils())
+    assert told[0] < 0.05 < 0.3 < untold[0]
+    assert abs(told[1]) < 0.1
 
 
 def test_no_change_is_the_truth() -> None:
-    assert Foils(usual()).make(FACTS, 0, rng()) == FACTS
+    assert Foils().make(FACTS, 0, rng()) == FACTS

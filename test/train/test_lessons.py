@@ -11,8 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
 
 from mmser_ros.tokens import build_word_level
-from mmser_ros.train.drafts import random_facts
-from mmser_ros.train.foils import Foils, Usual
+from mmser_ros.train.foils import Foils
 from mmser_ros.train.lessons import Lessons
 from mmser_ros.train.recipe import Plan, find_recipe, load_recipe
 from mmser_ros.world import grammar
@@ -32,7 +31,6 @@ KEPT = (
 """The truth, with scene and path state as they were said."""
 OTHER = "a warehouse with white walls and a tiled floor . the path cannot be seen ."
 LESSONS, LIMIT = 400, 88
-USUAL = Usual(grammar.caption(random_facts(np.random.default_rng(n))) for n in range(300))
 
 
 @dataclasses.dataclass
@@ -60,7 +58,7 @@ def lessons(plan: Plan, again: bool, kind: float, said: str = SAID) -> set[tuple
     )
     rng = np.random.default_rng(0)
     own = {0: list(TOKENIZER.encode(said))}
-    all_of_them = Lessons(plan, TOKENIZER, LIMIT, frames, own, Foils(USUAL))
+    all_of_them = Lessons(plan, TOKENIZER, LIMIT, frames, own, Foils())
     give = all_of_them.again if again else all_of_them.first
     given = [give(0, kind, rng) for _ in range(LESSONS)]
     return {(TOKENIZER.decode(draft), TOKENIZER.decode(caption)) for draft, caption in given}
