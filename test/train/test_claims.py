@@ -44,9 +44,12 @@ def test_what_was_not_measured_names_the_command_that_does(tmp_path: Path) -> No
 
 
 def test_measurements_are_claimed(tmp_path: Path) -> None:
-    figure = {"mean": 0.9, "spread": 0.004}
-    row = {"fact_f1": figure, "exact_match": figure, "chair_i": figure, "seeds": 3}
-    keep(tmp_path, "ablation", {"steps": 800, "frames": 1500, "rows": {"both": row}})
+    names = ("fact_f1", "cider_d", "exact_match", "chair_i", "chair_s", "repaired", "damaged")
+    row = {"seeds": 3, "kinds": {"colour": {"f1": 0.7}}}
+    row |= {key: {"mean": 0.9, "reach": 0.004} for key in names}
+    gained = dict.fromkeys(("fact_f1", "exact_match", "chair_i"), GAIN)
+    table = {"rows": {"both": row}, "gains": {"glance": gained}}
+    keep(tmp_path, "ablation", {"steps": 800, "frames": 1500, **table})
     keep(tmp_path, "blind_probe", {"transformer": PROBE, "words": PROBE})
     looked = {"fact_f1": 0.9, "exact_match": 0.5, "chair_i": 0.02}
     gains = {"fact_f1": GAIN}
@@ -62,7 +65,8 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     worth = {"frames": 2000, "uncertain": own, "by": {"confidence": {"fact_f1": [0.9, 0.92]}}}
     keep(tmp_path, "when_to_refine", worth)
     text = sections(SCORES, Results(tmp_path, WEIGHTS))
-    assert "| both | 90.0 ± 0.4 | 90.0 ± 0.4 | 90.0 ± 0.4 | 3 |" in text
+    assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
+    assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
     assert "300 further steps" in text and "800 steps" in text
     assert "| photographs | 64 | 90.0 | 99.0 | 2 |" in text
