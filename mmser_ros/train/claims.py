@@ -201,7 +201,8 @@ def _ablation(found: Mapping[str, Any] | None) -> str:
         f"t).\n\n{table(heads, rows)}\n\n"
         "What `both` has more than each other row, in points, with 95 % intervals (paired "
         "bootstrap over frames, all seeds together):\n\n"
-        f"{table(('', *heads[1:2], *heads[3:5]), gains)}\n\nFacts (F1) by kind:\n\n{table(('', *kinds), by_kind)}"
+        f"{table(('', *heads[1:2], *heads[3:5]), gains)}\n\n"
+        f"Facts (F1) by kind:\n\n{table(('', *kinds), by_kind)}"
     )
 
 
