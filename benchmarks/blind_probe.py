@@ -28,8 +28,8 @@ from mmser_ros.tokens import Tokenizer, build_word_level
 from mmser_ros.train.drafts import CHANGES
 from mmser_ros.train.foils import Foils
 from mmser_ros.world import grammar
-from mmser_ros.world.dataset import Shards
 from mmser_ros.world.grammar import Facts
+from mmser_ros.world.shards import Shards
 
 WORDED = 0.5
 """Share of the frames from whose wording the foils learn."""

@@ -20,8 +20,8 @@ from mmser_ros.types import CameraModel
 from mmser_ros.world import grammar
 from mmser_ros.world.building import FLOOR_ID
 from mmser_ros.world.camera import Camera
-from mmser_ros.world.dataset import Shards
 from mmser_ros.world.grammar import Facts, Item
+from mmser_ros.world.shards import Shards
 
 Labels = NDArray[np.uint8]
 Rows = Sequence[int] | NDArray[np.int64]

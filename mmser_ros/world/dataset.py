@@ -1,4 +1,4 @@
-"""Frames on disk: shards of pictures, object ids and facts, and what renders and reads them.
+"""Frames on disk: renders shards of pictures, object ids and facts; `shards.py` reads them.
 
 Render with::
 
@@ -19,20 +19,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmser_ros.world.camera import Camera
 from mmser_ros.world.facts import facts, legible
-from mmser_ros.world.grammar import MOST_NAMED, Facts, Item, Path, caption
+from mmser_ros.world.grammar import MOST_NAMED, Facts, caption
 from mmser_ros.world.graphs import SPLITS, Graph
 from mmser_ros.world.lens import through_lens
 from mmser_ros.world.scene import Scene, sample_view
+from mmser_ros.world.shards import BadShards, Ids, Pictures, Rgb
 
 if TYPE_CHECKING:
     from mmser_ros.world.render import Renderer
@@ -42,12 +41,6 @@ CELL = 4
 """Pixels a cell of the stored object ids."""
 SHARD = 500
 _ATTEMPTS = 5
-Rgb = NDArray[np.uint8]
-Ids = NDArray[np.uint8]
-
-
-class BadShards(ValueError):
-    """No shards where they were expected; the message says how to make them."""
 
 
 def frame(
@@ -95,25 +88,6 @@ def to_record(truth: Facts, graph: Graph, camera: Camera) -> dict[str, Any]:
     return {"caption": caption(truth), **record, "graph": graph.key, "camera": numbers}
 
 
-def from_record(record: dict[str, Any]) -> Facts:
-    """The facts of a line of ``facts.jsonl``."""
-
-    def items(rows: list[dict[str, Any]]) -> tuple[Item, ...]:
-        listed: list[dict[str, Any]] = [
-            {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows
-        ]
-        return tuple(Item(**row) for row in listed)
-
-    return Facts(
-        scene=record["scene"],
-        wall=record["wall"],
-        floor=record["floor"],
-        items=items(record["items"]),
-        path=Path(**record["path"]),
-        optional=items(record["optional"]),
-    )
-
-
 def render_shard(out: FilePath, seed: int, split: str, first: int, count: int) -> None:
     """Renders frames ``first`` to ``first + count`` of a split into the folder ``out``."""
     from mmser_ros.world.render import Renderer
@@ -140,109 +114,9 @@ def render_shard(out: FilePath, seed: int, split: str, first: int, count: int) -
 def _rendered(shard: FilePath) -> int:
     """Frames of a shard; 0 if there is none, or it is cut off."""
     try:
-        return len(_Pictures(shard / "images.npy"))
+        return len(Pictures(shard / "images.npy"))
     except (FileNotFoundError, BadShards):
         return 0
-
-
-class _Pictures:
-    """Pictures of a shard, each read by itself.
-
-    Training asks for them in random order. Through a memory map every miss would drag what lies
-    behind it from the disk, megabytes at a time, and throw as much out of the memory.
-    """
-
-    def __init__(self, path: FilePath) -> None:
-        try:
-            mapped = np.load(path, mmap_mode="r")
-        except ValueError as error:  # as numpy calls a file that is shorter than its header says
-            raise self._cut_off(path) from error
-        self._path, self._shape, self._offset = path, mapped.shape, mapped.offset
-
-    def __len__(self) -> int:
-        return int(self._shape[0])
-
-    def read(self, row: int) -> Rgb:
-        picture = np.empty(self._shape[1:], np.uint8)
-        place = self._offset + row * picture.nbytes
-        with self._path.open("rb", buffering=0) as file:
-            os.posix_fadvise(file.fileno(), place, picture.nbytes, os.POSIX_FADV_RANDOM)
-            if os.preadv(file.fileno(), [picture.data], place) != picture.nbytes:
-                raise self._cut_off(self._path)
-        return picture
-
-    @staticmethod
-    def _cut_off(path: FilePath) -> BadShards:
-        return BadShards(f"{path} is cut off; render its split again, which mends it.")
-
-
-class Shards:
-    """Rendered frames of one split, read from disk on demand.
-
-    Args:
-        folder: where the shards are.
-        split: which split to read.
-        most: at most so many frames; all of them by default.
-
-    Raises:
-        BadShards: there is no shard of that split, or one is cut off.
-
-    """
-
-    def __init__(self, folder: str | FilePath, split: str, most: int | None = None) -> None:
-        self.folder, self.split = FilePath(folder), split
-        paths = sorted(p for p in self.folder.glob(f"{split}-[0-9]*") if p.is_dir())
-        if not paths:
-            raise BadShards(
-                f"{self.folder} holds no shards of the split {split!r}. Render some with: python "
-                f"-m mmser_ros.world.dataset --split {split} --count 1000 --out {self.folder}"
-            )
-        self._paths = paths
-        self._images = [_Pictures(p / "images.npy") for p in paths]
-        self._ids = [np.load(p / "ids.npy", mmap_mode="r") for p in paths]
-        self._records: dict[int, list[dict[str, Any]]] = {}
-        self._starts = np.cumsum([0] + [len(images) for images in self._images])
-        total = int(self._starts[-1])
-        self._length = total if most is None else min(most, total)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def _at(self, index: int) -> tuple[int, int]:
-        if not 0 <= index < self._length:
-            raise IndexError(f"frame {index} of {self._length}")
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return shard, index - int(self._starts[shard])
-
-    def image(self, index: int) -> Rgb:
-        """(288, 384, 3) RGB."""
-        shard, row = self._at(index)
-        return self._images[shard].read(row)
-
-    def ids(self, index: int) -> Ids:
-        """(72, 96) object ids: 1 floor, 2 ceiling, 3 to 5 walls, from 10 on things."""
-        shard, row = self._at(index)
-        return np.asarray(self._ids[shard][row])
-
-    def record(self, index: int) -> dict[str, Any]:
-        """The frame's line of ``facts.jsonl``: caption, items, optional, path, camera, graph."""
-        shard, row = self._at(index)
-        if shard not in self._records:
-            text = (self._paths[shard] / "facts.jsonl").read_text(encoding="utf-8")
-            self._records[shard] = [json.loads(line) for line in text.splitlines()]
-        return self._records[shard][row]
-
-    def facts(self, index: int) -> Facts:
-        """The frame's truth."""
-        return from_record(self.record(index))
-
-    def caption(self, index: int) -> str:
-        """The frame's true caption."""
-        return str(self.record(index)["caption"])
-
-    def captions(self) -> Iterator[str]:
-        """All true captions, in order."""
-        return (self.caption(i) for i in range(len(self)))
 
 
 def render_split(

@@ -25,7 +25,7 @@ from mmser_ros.train.recipe import Recipe, find_recipe, load_recipe
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
 from mmser_ros.world.camera import sample_camera
-from mmser_ros.world.dataset import Shards
+from mmser_ros.world.shards import Shards
 
 TOKENIZER = build_word_level(grammar.words())
 FRAMES, STEPS = 20, 4

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from mmser_ros.world import dataset
-from mmser_ros.world.dataset import BadShards, Shards, from_record, majority, render_split
+from mmser_ros.world.dataset import majority, render_split
 from mmser_ros.world.grammar import caption, parse
 from mmser_ros.world.render import NoRenderer, Renderer
+from mmser_ros.world.shards import BadShards, Shards, from_record
 
 
 @pytest.fixture(scope="module")
