@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mmser_ros import ground, pixels, salience
@@ -68,11 +69,12 @@ class Captioner:
     ) -> Captioner:
         """Open a built-in model by name, or a model folder.
 
-        ``engine``: auto, or a name of ``runtime.registry.ENGINES``; ``threads`` of the CPU, None
-        for the engine's choice; ``precision`` of its arithmetic: auto, fp32, or what else it has.
-        TensorRT builds for minutes what the store does not hold; ``progress`` is told once a
-        second, from another thread, how far that is. ``beams`` above one search for more probable
-        captions than greedy ones, at the price of so many decoder calls a token.
+        ``engine``: auto, or a name of ``runtime.registry.ENGINES``; ``threads`` of the CPU, for
+        the engine and, in the whole process, for OpenCV, None for what they choose themselves;
+        ``precision`` of its arithmetic: auto, fp32, or what else it has. TensorRT builds for
+        minutes what the store does not hold; ``progress`` is told once a second, from another
+        thread, how far that is. ``beams`` above one search for more probable captions than greedy
+        ones, at the price of so many decoder calls a token.
         Raises BadModel or EngineError, with a sentence that says what to do, and ValueError if
         ``beams`` is below one.
         """
@@ -95,6 +97,8 @@ class Captioner:
         opened = open_engine(
             engine, folder, threads=threads, precision=precision, progress=progress
         )
+        if threads is not None:
+            cv2.setNumThreads(threads)
         captioner = cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
         if beams > 1:
             captioner.decode = partial(beam.decode, beams=beams)

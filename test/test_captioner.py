@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -204,6 +205,18 @@ def test_unknown_models_and_engines_are_refused(tiny_model, tmp_path):
         Captioner.load(tiny_model, engine="abacus")
     with pytest.raises(EngineError, match="'onnx' has no precision 'fp8'"):
         Captioner.load(tiny_model, engine="onnx", precision="fp8")
+
+
+def test_threads_are_those_of_opencv_too(tiny_model):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        Captioner.load(tiny_model, engine="onnx")
+        assert cv2.getNumThreads() == 2
+        Captioner.load(tiny_model, engine="onnx", threads=1)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_precision_reaches_the_engine(tiny_model):
