@@ -31,8 +31,8 @@ from mmser_ros.world import grammar
 from mmser_ros.world.grammar import Facts
 from mmser_ros.world.shards import Shards
 
-WORDED = 0.5
-"""Share of the frames from whose wording the foils learn."""
+WORDED = 0.85
+"""Share of the frames from whose wording the foils learn; as many as in training by default."""
 TRIED = 0.25
 """Share of the others that the probe is tried on."""
 PROPOSED = 2
@@ -180,8 +180,8 @@ def main() -> None:
         "--shards", type=Path, default=Path("work/shards"), help="rendered frames (work/shards)"
     )
     parser.add_argument("--split", default="train")
-    parser.add_argument("--frames", type=int, default=40000, help="at most (40000)")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--frames", type=int, default=47000, help="at most (47000)")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
