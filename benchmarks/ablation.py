@@ -48,6 +48,7 @@ from desk import (
 )
 from record import publish
 
+from mmser_ros.files import digest
 from mmser_ros.metrics.scores import score
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.pixels import snapped
@@ -258,7 +259,8 @@ def main() -> None:
     table = Table(desk, folder, arguments.steps)
     found = summary(fill(table, arguments.rows, arguments.seeds), ORDER, desk.truths)
     show(found)
-    publish("ablation", {**table.settings, **found}, arguments.save)
+    made = {"glance": digest(arguments.work / "glance.safetensors"), **table.settings}
+    publish("ablation", {**made, **found}, arguments.save)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from desk import Desk, glances, greedy, open_desk, second_looks, write
 from record import publish
 from torch import Tensor
 
+from mmser_ros.files import digest
 from mmser_ros.metrics.intervals import gain
 from mmser_ros.metrics.scores import score, tallies, tally, value
 from mmser_ros.model.mmser import sharpened
@@ -187,8 +188,12 @@ def main() -> None:
         before, after = (100 * figures[when][name] for when in ("before", "after"))
         low, high = (100 * gains[name][end] for end in ("low", "high"))
         print(f"{name:14}{before:8.2f}{after:8.2f}  [{low:+.2f}, {high:+.2f}]")
-    whole = {"steps": arguments.steps, "frames": len(truths), **figures, "gains": gains}
-    publish("self_critical", whole, arguments.save)
+    made = {
+        "glance": digest(arguments.work / "glance.safetensors"),
+        "steps": arguments.steps,
+        "frames": len(truths),
+    }
+    publish("self_critical", {**made, **figures, "gains": gains}, arguments.save)
 
 
 if __name__ == "__main__":

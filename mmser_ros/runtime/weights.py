@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from mmser_ros import files
 from mmser_ros.model.config import BadModel
 
 WEIGHTS = "model.safetensors"
@@ -41,11 +41,7 @@ def load_weights(folder: Path, prefix: str = "") -> dict[str, NDArray[np.float32
 def digest(folder: Path) -> str:
     """First 12 hexadecimal digits of the SHA-256 of the weights file."""
     path = folder / WEIGHTS
-    sha = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                sha.update(block)
+        return files.digest(path)
     except OSError as error:
         raise BadModel(f"{path} cannot be read: {error}.") from error
-    return sha.hexdigest()[:12]

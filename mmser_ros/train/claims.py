@@ -22,6 +22,8 @@ class Results:
     folder: Path
     weights: str
     """Hash of the weights that are described."""
+    glance: str
+    """Hash of the checkpoint after the glance, from which they came."""
 
     def of(self, name: str) -> dict[str, Any] | None:
         """A measurement; None if it is not there, or of other weights."""
@@ -30,7 +32,8 @@ class Results:
             return None
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         weights = found.get("weights", found.get("weights_hash", self.weights))
-        return found if weights == self.weights else None
+        same = weights == self.weights and found.get("glance", self.glance) == self.glance
+        return found if same else None
 
 
 def sections(scores: Mapping[str, Any], results: Results) -> str:

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from mmser_ros.captioner import Captioner
+from mmser_ros.files import digest
 from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.runtime.export import export
@@ -81,6 +82,7 @@ def ship(
         "validation": len(held),
         "parameters": sum(p.numel() for p in model.parameters()),
         "seed": recipe.seed,
+        "glance": digest(trainer.folder / "glance.safetensors"),
         "steps": {stage: getattr(recipe.plan, stage).steps for stage in STAGES},
     }
     (out / "training.json").write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")

@@ -27,6 +27,7 @@ SCORES = {
     "kinds": {"coarse": {}, "refined": KIND},
     "confidence": {"coarse": SURE, "refined": SURE},
 }
+GLANCE = "b1c2"
 PROBE = {"found": 0.51, "chance": 0.02, "n": 500}
 
 
@@ -35,7 +36,7 @@ def keep(folder: Path, name: str, found: dict) -> None:
 
 
 def test_what_was_not_measured_names_the_command_that_does(tmp_path: Path) -> None:
-    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
     for command in ("ablation.py", "blind_probe.py", "self_critical.py", "make bench"):
         assert command in text
     assert "--camera-unknown" in text and "refined.chair_i" in text
@@ -48,7 +49,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     row = {"seeds": 3, "kinds": {"colour": {"f1": 0.7}}}
     row |= {key: {"mean": 0.9, "reach": 0.004} for key in names}
     gained = dict.fromkeys(("fact_f1", "exact_match", "chair_i"), GAIN)
-    table = {"rows": {"both": row}, "gains": {"glance": gained}}
+    table = {"glance": GLANCE, "rows": {"both": row}, "gains": {"glance": gained}}
     keep(tmp_path, "ablation", {"steps": 800, "frames": 1500, **table})
     keep(tmp_path, "blind_probe", {"transformer": PROBE, "words": PROBE})
     looked = {"fact_f1": 0.9, "exact_match": 0.5, "chair_i": 0.02}
@@ -64,7 +65,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     own = {"share": 0.4, "fact_f1": 0.91}
     worth = {"frames": 2000, "uncertain": own, "by": {"confidence": {"fact_f1": [0.9, 0.92]}}}
     keep(tmp_path, "when_to_refine", worth)
-    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
     assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
     assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
@@ -88,18 +89,22 @@ def test_speed_is_claimed_of_every_engine(tmp_path: Path) -> None:
     keep(tmp_path, "bench_nano", bench | {"results": [result, {**result, "threads": 2}]})
     calls = {"coarse": {"calls": 3.5}, "refined": {"calls": 1.5}}
     keep(tmp_path, "decoder_calls", {"weights": WEIGHTS, "scenes": calls, "drives": calls})
-    text = sections(SCORES, Results(tmp_path, WEIGHTS))
+    text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
     row = "12.3 (20.0) | 24.0 (31.5) | 27.5 | 180 |"
     assert f"| onnxruntime 1.2, int8 | its own choice | {row}" in text
     assert f"| onnxruntime 1.2, int8 | 2 | {row}" in text and "an abacus" in text
     assert "Decoder calls, drives: 3.5 coarse, 1.5 refined." in text
     keep(tmp_path, "bench_nano", bench | {"weights": "another", "results": [result]})
-    assert "`make bench` does it" in sections(SCORES, Results(tmp_path, WEIGHTS))
+    assert "`make bench` does it" in sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
 
 
 def test_measurements_of_other_weights_are_not_claimed(tmp_path: Path) -> None:
     keep(tmp_path, "camera_unknown", {"weights_hash": "another", "refined": LOOK})
-    assert "--camera-unknown" in sections(SCORES, Results(tmp_path, WEIGHTS))
+    keep(tmp_path, "self_critical", {"glance": "another"})
+    keep(tmp_path, "ablation", {"glance": "another"})
+    text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
+    for command in ("--camera-unknown", "self_critical.py", "ablation.py"):
+        assert command in text
 
 
 def test_tables_are_markdown() -> None:
