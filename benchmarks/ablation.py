@@ -83,7 +83,9 @@ VARIANTS = {
     "levels and crops alone": Variant(DOUBT, levels=True),
     BOTH: Variant(DOUBT, levels=True, draft=True),
 }
-OTHERWISE = ("true draft", "blank draft", "shuffled draft", "refined twice", "refined three times")
+AGAIN = {"refined twice": BOTH, "refined three times": "refined twice"}
+"""Rows whose drafts are the captions of another row."""
+OTHERWISE = ("true draft", "blank draft", "shuffled draft", *AGAIN)
 """Ways to try the full second look that need no training."""
 ORDER = (GLANCE, *VARIANTS, *OTHERWISE)
 """Of the table."""
@@ -184,19 +186,27 @@ class Table:
         places = self.places(variant.crops, self.desk.tried, "held") if fixed else None
         return second_looks(trainer, held, unseen, self.desk.tried, drafts, places, variant.draft)
 
-    def otherwise(self, trainer: Trainer, name: str) -> list[Written]:
-        """The full second look with another draft, or again."""
-        both, drafts = VARIANTS[BOTH], self.coarse
-        if name == "true draft":
+    def otherwise(
+        self, trainer: Trainer, name: str, written: dict[str, list[Written]]
+    ) -> list[Written]:
+        """The full second look, with another draft, or again.
+
+        ``written`` holds captions of the same trainer, by row; what is needed of them is added.
+        """
+        if name in written:
+            return written[name]
+        drafts = self.coarse
+        if name in AGAIN:
+            drafts = self.otherwise(trainer, AGAIN[name], written)
+        elif name == "true draft":
             true = [list(self.desk.held.captions[row]) for row in self.desk.tried]
             drafts = [(ids, [1.0] * len(ids)) for ids in true]
         elif name == "blank draft":
             drafts = [([], []) for _ in self.desk.tried]
         elif name == "shuffled draft":
             drafts = [drafts[-1], *drafts[:-1]]
-        for _ in range({"refined twice": 1, "refined three times": 2}.get(name, 0)):
-            drafts = self.look(trainer, both, drafts)
-        return self.look(trainer, both, drafts)
+        written[name] = self.look(trainer, VARIANTS[BOTH], drafts)
+        return written[name]
 
 
 def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]:
@@ -230,11 +240,12 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
                 continue
             trainer = table.trainer(name, seed)
             table.train(trainer, variant)
+            written: dict[str, list[Written]] = {}
             for one in missing:
-                if one == name:
-                    add(one, seed, table.look(trainer, variant, table.coarse))
+                if name == BOTH:
+                    add(one, seed, table.otherwise(trainer, one, written))
                 else:
-                    add(one, seed, table.otherwise(trainer, one))
+                    add(one, seed, table.look(trainer, variant, table.coarse))
     return rows
 
 
@@ -244,7 +255,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="of `mmser train --work`")
-    parser.add_argument("--steps", type=int, default=1000, help="of every row (1000)")
+    parser.add_argument("--steps", type=int, default=1200, help="of every row (1200)")
     parser.add_argument("--seeds", type=int, default=3, help="of every row (3)")
     parser.add_argument("--frames", type=int, default=2000, help="to try rows on (2000)")
     parser.add_argument("--rows", nargs="+", choices=VARIANTS, default=list(VARIANTS))

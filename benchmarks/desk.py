@@ -34,8 +34,8 @@ from mmser_ros.world.grammar import Facts
 
 Rows = NDArray[np.int64]
 Places = NDArray[np.float32]
-BATCH = 100
-"""Frames that are looked at together."""
+BATCH = 500
+"""Frames that are looked at together; drafts of one length among them are written together."""
 
 
 @dataclass(frozen=True)
