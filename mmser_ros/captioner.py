@@ -7,7 +7,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mmser_ros import ground, pixels, salience
@@ -98,7 +97,7 @@ class Captioner:
             engine, folder, threads=threads, precision=precision, progress=progress
         )
         if threads is not None:
-            cv2.setNumThreads(threads)
+            pixels.use_threads(threads)
         captioner = cls(config, tokenizer, opened, familiarity=familiarity, trust=trust)
         if beams > 1:
             captioner.decode = partial(beam.decode, beams=beams)

@@ -148,6 +148,11 @@ def tile_places(image: ImageConfig) -> NDArray[np.float32]:
     return np.array(places, np.float32)
 
 
+def use_threads(count: int) -> None:
+    """Let OpenCV use so many threads of the CPU, in the whole process."""
+    cv2.setNumThreads(count)
+
+
 def resize(rgb: Canvas, height: int, width: int) -> Canvas:
     """Shrink by averaging areas, enlarge linearly; the same size is not copied."""
     if rgb.shape[:2] == (height, width):
