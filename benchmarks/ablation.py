@@ -256,7 +256,9 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="of `mmser train --work`")
     parser.add_argument("--steps", type=int, default=1200, help="of every row (1200)")
-    parser.add_argument("--seeds", type=int, default=3, help="of every row (3)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, choices=range(1, 6), help="of every row (3)"
+    )
     parser.add_argument("--frames", type=int, default=2000, help="to try rows on (2000)")
     parser.add_argument("--rows", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--cpu", action="store_true", help="though there is a GPU")

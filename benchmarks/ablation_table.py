@@ -82,7 +82,7 @@ def summary(
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
-    """Mean over seeds; from two on, how far its 95 % interval reaches to either side."""
+    """Mean over seeds, at most five; from two on, how far its 95 % interval reaches."""
     whole = {"mean": statistics.fmean(values)}
     if len(values) in T95:
         whole["reach"] = T95[len(values)] * statistics.stdev(values) / math.sqrt(len(values))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 Row = Sequence[str]
+GAINED = {"fact_f1": "facts (F1)", "exact_match": "whole caption", "chair_i": "CHAIRi"}
+"""Scores of which gains are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,14 @@ def _bars(scores: Mapping[str, Any]) -> str:
 
 
 def _gains(scores: Mapping[str, Any]) -> str:
-    names = {"fact_f1": "facts (F1)", "exact_match": "whole caption", "chair_i": "CHAIRi"}
     rows = [
-        (name.replace("_", " "), *(_interval(gains[key]) for key in names))
+        (name.replace("_", " "), *(_interval(gains[key]) for key in GAINED))
         for name, gains in scores["gains"].items()
     ]
     mended, broken = (percent(scores["repair"][key]) for key in ("repaired", "damaged"))
     return (
         "Points, with 95 % intervals (paired bootstrap over frames). Of hallucination less is "
-        f"better.\n\n{table(('', *names.values()), rows)}\n\n"
+        f"better.\n\n{table(('', *GAINED.values()), rows)}\n\n"
         f"Of the facts that the coarse caption has wrong it mends {mended} %, of those that it "
         f"has right it breaks {broken} %."
     )
@@ -188,8 +189,7 @@ def _ablation(found: Mapping[str, Any] | None) -> str:
     ]
     heads = ("", *(words for words, _ in names.values()), "seeds")
     gains = [
-        (name, *(_interval(one[key]) for key in ("fact_f1", "exact_match", "chair_i")))
-        for name, one in found["gains"].items()
+        (name, *(_interval(one[key]) for key in GAINED)) for name, one in found["gains"].items()
     ]
     kinds = list(found["rows"]["both"]["kinds"])
     by_kind = [
@@ -204,7 +204,7 @@ def _ablation(found: Mapping[str, Any] | None) -> str:
         f"t).\n\n{table(heads, rows)}\n\n"
         "What `both` has more than each other row, in points, with 95 % intervals (paired "
         "bootstrap over frames, all seeds together):\n\n"
-        f"{table(('', *heads[1:2], *heads[3:5]), gains)}\n\n"
+        f"{table(('', *GAINED.values()), gains)}\n\n"
         f"Facts (F1) by kind:\n\n{table(('', *kinds), by_kind)}"
     )
 
@@ -231,11 +231,8 @@ def _probe(found: Mapping[str, Any] | None) -> str:
 def _self_critical(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return _made_by("python benchmarks/self_critical.py --work WORK --save")
-    rows = [
-        (name, *(percent(found[name][key]) for key in ("fact_f1", "exact_match", "chair_i")))
-        for name in ("before", "after")
-    ]
-    heads = ("refined captions", "facts (F1)", "whole caption", "CHAIRi")
+    rows = [(name, *(percent(found[name][key]) for key in GAINED)) for name in ("before", "after")]
+    heads = ("refined captions", *GAINED.values())
     return (
         f"{found['steps']} further steps that reward what a sampled caption has more right than "
         f"the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
