@@ -137,7 +137,7 @@ def chosen(
     config = trainer.model.config
     return np.stack(
         [
-            salience.places(shown, *trainer.tokenizer.words(*draft), config)
+            salience.places(shown, *trainer.tokenizer.words(*draft), config)[0]
             for shown, draft in zip(things, drafts, strict=True)
         ]
     )

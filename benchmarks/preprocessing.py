@@ -51,7 +51,7 @@ def steps(model: str) -> dict[str, Callable[[], Any]]:
     grid = (2 * image.height // config.vision.patch, 2 * image.width // config.vision.patch)
     things = rng.random((*grid, len(config.things)), np.float32) if config.things else None
     sure = np.linspace(0.5, 1, len(DRAFT)).tolist()
-    places = salience.places(things, DRAFT, sure, config)
+    places, _ = salience.places(things, DRAFT, sure, config)
     found: dict[str, Callable[[], Any]] = {
         "canvas of VGA": lambda: pixels.to_canvas(vga, image),
         "canvas of 1080p": lambda: pixels.to_canvas(hd, image),

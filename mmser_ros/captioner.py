@@ -34,6 +34,8 @@ class Captioner:
     decode: Decode
     """How captions are written: draft-verified unless beams are asked for; may be replaced to
     compare ways of decoding."""
+    worth: float
+    """Doubt that a crop must take away, see ``salience.WORTH``; may be replaced to compare."""
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Captioner:
         self.config = config
         self.trust = trust or Trust()
         self.decode = draft_verified.decode
+        self.worth = salience.WORTH
         self._tokenizer = tokenizer
         self._engine = engine
         self._familiarity = familiarity
@@ -121,6 +124,9 @@ class Captioner:
     def warm_up(self) -> float:
         """Caption a blank frame twice, so that the first real one is not slower; seconds."""
         begin = time.perf_counter()
+        for count in range(1, len(self._details) + 1):  # runtimes prepare for each number of crops
+            self._details[:count] = 0
+            self._engine.encode(self._details[:count])
         blank = np.empty((*self.config.image.canvas, 3), np.uint8)
         blank[:] = pixels.padding_colour(self.config.image)
         self.refine(self.glance(Frame(blank)))
@@ -164,7 +170,8 @@ class Captioner:
         image = self.config.image
         floor = ground.ground_map(ground.of_frame(glance.frame, image), image)
         places = self._places(glance)
-        crops = pixels.crop_pixels(glance.canvas, places, image, floor, self._details)
+        room = self._details[: len(places)]
+        crops = pixels.crop_pixels(glance.canvas, places, image, floor, room)
         clock.lap("preprocess")
         details = self._engine.encode(crops)
         clock.lap("encode")
@@ -176,10 +183,12 @@ class Captioner:
         return self._caption(Stage.REFINED, decoded, glance.caption, familiarity, clock)
 
     def _places(self, glance: Glance) -> pixels.Places:
-        """Where the draft leaves most in doubt."""
+        """Where the draft leaves most in doubt, as far as that is worth a look."""
         things, draft = glance.levels.things, glance.caption
         shown = None if things is None else things[0]
-        return salience.places(shown, draft.words, draft.word_probabilities, self.config)
+        told = draft.words, draft.word_probabilities
+        places, doubt = salience.places(shown, *told, self.config)
+        return places[doubt >= self.worth]
 
     def close(self) -> None:
         """Free the engine; the captioner is not used again."""

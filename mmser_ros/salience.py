@@ -28,6 +28,9 @@ SEEN = 0.9
 """Share of a quarter's doubt that a crop over all of it takes away."""
 IDLE = 1e-3
 """Doubt at the middle of a frame that shows nothing."""
+WORTH = 0.3
+"""Doubt that a crop must take away to be worth its time; a single quarter that surely shows what
+the draft does not name has 1. ``benchmarks/crops.py`` tells what more and fewer crops give."""
 
 
 def places(
@@ -35,8 +38,11 @@ def places(
     words: Sequence[str],
     probabilities: Sequence[float],
     config: ModelConfig,
-) -> Floats:
-    """Where the second look's crops lie: x0, y0, x1, y1 as fractions of the canvas, (K, 4).
+) -> tuple[Floats, Floats]:
+    """Where the second look's crops lie, and what each is good for.
+
+    Returns x0, y0, x1, y1 as fractions of the canvas, (K, 4), and the doubt that each takes away,
+    (K,), the largest first; infinite for a model without a look head.
 
     Args:
         things: (R, C, classes), chances of what each quarter of each token of the whole frame
@@ -48,17 +54,19 @@ def places(
     """
     image = config.image
     if things is None:
-        return middle(image)
+        return middle(image), np.full(image.crops, np.inf, np.float32)
     doubt = doubts(things, said(words, probabilities, config), config.things)
     rows, columns = doubt.shape
     boxes, cover = windows(rows, columns, image.zoom)
     left = doubt.ravel() + IDLE * _central(rows, columns)
-    chosen = []
+    chosen, taken = [], []
     for _ in range(image.crops):
-        best = int((cover @ left).argmax())
+        covered = cover @ left
+        best = int(covered.argmax())
         chosen.append(best)
+        taken.append(SEEN * covered[best])
         left = left * (1 - SEEN * cover[best])
-    return boxes[chosen].reshape(-1, 4)
+    return boxes[chosen].reshape(-1, 4), np.array(taken, np.float32)
 
 
 def said(

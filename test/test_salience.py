@@ -36,7 +36,7 @@ def frame(**shown: tuple[int, int, int]) -> np.ndarray:
 
 def places(things: np.ndarray | None, draft: str, sure: float = 1.0) -> np.ndarray:
     words = draft.split()
-    return salience.places(things, words, [sure] * len(words), config())
+    return salience.places(things, words, [sure] * len(words), config())[0]
 
 
 def shows(place: np.ndarray, top: int, left: int, size: int) -> bool:
@@ -60,12 +60,25 @@ def test_doubtful_words_draw_the_second_look() -> None:
     for doubtful, (top, left) in ((3, (1, 1)), (9, (9, 13))):
         chances = [1.0] * len(words)
         chances[doubtful] = 0.3
-        assert shows(salience.places(things, words, chances, config())[0], top, left, 2)
+        assert shows(salience.places(things, words, chances, config())[0][0], top, left, 2)
 
 
 def test_a_large_thing_does_not_hide_a_small_one() -> None:
     things = frame(box=(0, 0, 9), ball=(10, 13, 1))
     assert any(shows(place, 10, 13, 1) for place in places(things, ""))
+
+
+def test_each_crop_takes_less_doubt_away_than_the_one_before() -> None:
+    things = frame(box=(1, 1, 2), ball=(9, 13, 2))
+    _, nothing_said = salience.places(things, [], [], config())
+    one_thing = 4 ** (1 - salience.LARGE)  # of four quarters
+    assert nothing_said[0] == pytest.approx(salience.SEEN * one_thing, abs=0.02)
+    assert (np.diff(nothing_said) <= 0).all() and (nothing_said >= 0).all()
+    words = ["a", "red", "box", "close", "left", ".", "a", "red", "ball", "far", "right", "."]
+    _, all_said = salience.places(things, words, [1.0] * len(words), config())
+    assert all_said[0] == pytest.approx(salience.NAMED * nothing_said[0], abs=0.02)
+    _, nothing_there = salience.places(frame(), [], [], config())
+    assert (nothing_there < salience.WORTH).all()
 
 
 def test_all_crops_are_as_large_and_lie_in_the_frame() -> None:
@@ -79,7 +92,8 @@ def test_all_crops_are_as_large_and_lie_in_the_frame() -> None:
 
 
 def test_a_model_without_a_look_head_looks_at_the_middle() -> None:
-    found = salience.middle(IMAGE)
+    found, doubt = salience.places(None, [], [], config())
+    assert np.array_equal(found, salience.middle(IMAGE)) and np.isinf(doubt).all()
     assert np.allclose([found[:, :2].min(0), found[:, 2:].max(0)], [[1 / 6] * 2, [5 / 6] * 2])
     assert salience.middle(dataclasses.replace(IMAGE, crops=0)).shape == (0, 4)
 

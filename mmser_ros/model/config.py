@@ -30,7 +30,7 @@ class ImageConfig:
     zoom: int
     """The canvas is so many times as high and as wide as an encoder input."""
     crops: int
-    """The second look sees so many parts of the canvas, each one encoder input large."""
+    """The second look sees at most so many parts of the canvas, each one encoder input large."""
     mean: tuple[float, float, float]
     """Of RGB in 0..1; also the colour of the padding."""
     std: tuple[float, float, float]

@@ -19,6 +19,9 @@ from mmser_ros.runtime.weights import EMBEDDING, digest, load_weights
 
 PRECISIONS = ("fp32", "int8")
 """The first is the default."""
+AWAKE = "200"
+"""Microseconds that a thread waits awake for its share of the next product: to wake it takes as
+long as many a product of a small model. Where no graph runs, it gives its core away at once."""
 
 
 class OnnxEngine(HostEngine):
@@ -81,8 +84,9 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # threads that wait by spinning would take the cores from the robot's other nodes
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # known since 1.26; older ones choose for how long themselves
+    options.add_session_config_entry("session.intra_op.spin_duration_us", AWAKE)
     path = graph.path(folder)
     model: str | bytes
     if precision == "int8":

@@ -99,11 +99,11 @@ def _write(trainer: Trainer, features: Features, rows: NDArray[np.int64]) -> lis
 def _places(
     trainer: Trainer, features: Features, rows: NDArray[np.int64], written: list[Written]
 ) -> list[NDArray[np.float32]]:
-    """Where the crops of some frames lie, as the captioner would lay them."""
+    """Where the crops of some frames lie, as the captioner would lay them if all were worth it."""
     things = trainer.look.eval()(features.last(rows)).softmax(-1).cpu().numpy()
     config = trainer.model.config
     return [
-        salience.places(shown, *trainer.tokenizer.words(*caption), config)
+        salience.places(shown, *trainer.tokenizer.words(*caption), config)[0]
         for shown, caption in zip(things, written, strict=True)
     ]
 
