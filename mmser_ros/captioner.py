@@ -34,7 +34,7 @@ class Captioner:
     decode: Decode
     """How captions are written: draft-verified unless beams are asked for; may be replaced to
     compare ways of decoding."""
-    worth: float
+    least_doubt: float
     """Doubt that a crop must take away, see ``salience.WORTH``; may be replaced to compare."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Captioner:
         self.config = config
         self.trust = trust or Trust()
         self.decode = draft_verified.decode
-        self.worth = salience.WORTH
+        self.least_doubt = salience.WORTH
         self._tokenizer = tokenizer
         self._engine = engine
         self._familiarity = familiarity
@@ -188,7 +188,7 @@ class Captioner:
         shown = None if things is None else things[0]
         told = draft.words, draft.word_probabilities
         places, doubt = salience.places(shown, *told, self.config)
-        return places[doubt >= self.worth]
+        return places[doubt >= self.least_doubt]
 
     def close(self) -> None:
         """Free the engine; the captioner is not used again."""

@@ -87,7 +87,7 @@ def test_nothing_is_allocated_for_pixels_from_frame_to_frame(captioner, monkeypa
     shown = []
     encode = captioner._engine.encode
     monkeypatch.setattr(captioner._engine, "encode", lambda p: shown.append(p) or encode(p))
-    monkeypatch.setattr(captioner, "worth", 0.0)
+    monkeypatch.setattr(captioner, "least_doubt", 0.0)
     for seed in (1, 2):
         captioner.refine(captioner.glance(frame(seed)))
     assert np.shares_memory(shown[0], shown[2]) and np.shares_memory(shown[1], shown[3])
@@ -103,7 +103,7 @@ def test_only_crops_that_take_enough_doubt_away_are_looked_at(captioner, monkeyp
     monkeypatch.setattr(captioner._engine, "encode", lambda p: counts.append(len(p)) or encode(p))
     texts = []
     for least in (0.0, *doubt, math.inf):
-        monkeypatch.setattr(captioner, "worth", least)
+        monkeypatch.setattr(captioner, "least_doubt", least)
         texts.append(captioner.refine(glance).text)
     assert counts == [len(doubt), *range(1, len(doubt) + 1), 0]
     assert texts[0] == texts[-2] and all(texts)
