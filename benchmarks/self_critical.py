@@ -3,8 +3,8 @@
 Goes on from a finished run (`mmser train --work WORK`): the second look draws a caption of its
 own likings, and what is more right in it than in its greedy caption is made likelier, what is
 less right unlikelier (Rennie et al., Self-critical Sequence Training for Image Captioning, CVPR
-2017, with F1 of facts in the place of CIDEr). Encoder and glance stay as they are. Held-out
-captions are scored before and after; nothing is shipped.
+2017): CIDEr-D and the F1 of its facts, half and half. Encoder and glance stay as they are.
+Held-out captions are scored before and after; nothing is shipped.
 
 Last line: one JSON object; --save keeps it in benchmarks/results/self_critical.json.
 """
@@ -15,28 +15,32 @@ import argparse
 import dataclasses
 import functools
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from ablation_table import rounded, scores
 from desk import Desk, glances, greedy, open_desk, second_looks, write
 from record import publish
 from torch import Tensor
 
 from mmser_ros.files import digest
+from mmser_ros.metrics import captions
 from mmser_ros.metrics.intervals import gain
-from mmser_ros.metrics.scores import score, tallies, tally, value
+from mmser_ros.metrics.scores import tallies, tally, value
 from mmser_ros.model.mmser import sharpened
 from mmser_ros.train import closer, refining
 from mmser_ros.train.closer import CloserLooks
 from mmser_ros.train.sequences import IGNORED, pack, prompt_ids
 from mmser_ros.train.trainer import Trainer
-from mmser_ros.world.grammar import Facts
+from mmser_ros.world.grammar import Facts, caption
 
 TOLD = ("fact_f1", "exact_match", "chair_i")
+CORPUS = 200
+"""True captions beside those of a step, by which CIDEr-D tells how rare words are."""
 PLAIN = 0.2
 """Weight of plain learning of the true caption, so that the language stays what it is."""
 
@@ -55,10 +59,12 @@ def finish(desk: Desk) -> CloserLooks:
     return closer.take(trainer, desk.frames, desk.seen, kept, path)
 
 
-def reward(text: str, truth: Facts) -> float:
-    """F1 of the facts of one caption."""
-    sums: Counter[str] = tally(text, truth)
-    return float(value("fact_f1", sums))
+def rewards(said: Sequence[str], truths: Sequence[Facts], corpus: Sequence[str]) -> np.ndarray:
+    """Of captions, 0 to 1 each; ``corpus`` and truths tell CIDEr-D how rare words are."""
+    true = [[one] for one in (*map(caption, truths), *corpus)]
+    alike = captions.score([*said, *corpus], true, ["cider_d"]).each["cider_d"][: len(said)]
+    right = [value("fact_f1", tally(one, truth)) for one, truth in zip(said, truths, strict=True)]
+    return np.mean([np.array(alike) / 10, np.array(right, float)], 0)
 
 
 def likelihood(trainer: Trainer, prefix: Tensor, text: Tensor, targets: Tensor) -> Tensor:
@@ -83,6 +89,9 @@ class Lesson:
         self.alike = list(alike.values())
         sizes = np.array([len(some) for some in self.alike])
         self.shares = sizes / sizes.sum()
+        count = len(desk.frames)
+        some = self.rng.choice(count, min(CORPUS, count), replace=False)
+        self.corpus = [caption(desk.frames.facts[row]) for row in some]
 
     def loss(self) -> tuple[Tensor, float, float]:
         """What is to be made smaller; mean rewards of the drawn and of the greedy captions."""
@@ -103,33 +112,25 @@ class Lesson:
         with torch.no_grad(), trainer.accelerator.autocast():
             drawn = [ids for ids, _ in drawing(model.decoder, prefix, before)]
             best = [ids for ids, _ in greedy(trainer)(model.decoder, prefix, before)]
-        rewards = [self.rewards(captions, rows) for captions in (drawn, best)]
-        better = torch.tensor(rewards[0] - rewards[1], device=trainer.device, dtype=torch.float32)
+        said = [desk.text(ids) for ids in (*drawn, *best)]
+        truths = [desk.frames.facts[row] for row in (*rows, *rows)]
+        won, usual = rewards(said, truths, self.corpus).reshape(2, -1)
+        better = torch.tensor(won - usual, device=trainer.device, dtype=torch.float32)
         true = [list(desk.frames.captions[row]) for row in rows]
         with trainer.accelerator.autocast():
             likely, plain = (
-                likelihood(trainer, prefix, *self.packed(captions, drafts))
-                for captions in (drawn, true)
+                likelihood(trainer, prefix, *self.packed(written, drafts))
+                for written in (drawn, true)
             )
         loss = -(better * likely).mean() - PLAIN * plain.mean() * better.abs().mean()
-        return loss, float(rewards[0].mean()), float(rewards[1].mean())
-
-    def rewards(self, captions: Sequence[Sequence[int]], rows: np.ndarray) -> np.ndarray:
-        """One a caption."""
-        facts = self.desk.frames.facts
-        return np.array(
-            [
-                reward(self.desk.text(ids), facts[row])
-                for ids, row in zip(captions, rows, strict=True)
-            ]
-        )
+        return loss, float(won.mean()), float(usual.mean())
 
     def packed(
-        self, captions: Sequence[Sequence[int]], drafts: Sequence[Sequence[int]]
+        self, written: Sequence[Sequence[int]], drafts: Sequence[Sequence[int]]
     ) -> tuple[Tensor, Tensor]:
         """Text and targets on the device."""
         trainer = self.desk.trainer
-        text, targets = pack(captions, drafts, trainer.model.config.prompt)
+        text, targets = pack(written, drafts, trainer.model.config.prompt)
         return text.to(trainer.device), targets.to(trainer.device)
 
 
@@ -152,7 +153,9 @@ def learn(desk: Desk, looks: CloserLooks, steps: int, rate: float, seed: int) ->
         told.append((drawn, best))
         if (k + 1) % 25 == 0 or k + 1 == steps:
             means = np.mean(told, 0)
-            print(f"{k + 1}/{steps}: F1 drawn {means[0]:.4f}, greedy {means[1]:.4f}", flush=True)
+            print(
+                f"{k + 1}/{steps}: reward drawn {means[0]:.4f}, greedy {means[1]:.4f}", flush=True
+            )
             told.clear()
 
 
@@ -179,15 +182,15 @@ def main() -> None:
         found = second_looks(desk.trainer, desk.held, desk.unseen, desk.tried, drafts)
         texts[when] = [desk.text(ids) for ids, _ in found]
     rows = {when: tallies(some, truths) for when, some in texts.items()}
-    figures = {
-        when: {name: round(score(some, truths)[name], 5) for name in TOLD}
-        for when, some in texts.items()
-    }
+    coarse = [desk.text(ids) for ids, _ in drafts]
+    figures = {when: rounded(scores(some, coarse, truths)) for when, some in texts.items()}
     gains = {name: dataclasses.asdict(gain(rows["before"], rows["after"], name)) for name in TOLD}
     for name in TOLD:
         before, after = (100 * figures[when][name] for when in ("before", "after"))
         low, high = (100 * gains[name][end] for end in ("low", "high"))
         print(f"{name:14}{before:8.2f}{after:8.2f}  [{low:+.2f}, {high:+.2f}]")
+    before, after = (figures[when]["cider_d"] for when in ("before", "after"))
+    print(f"{'cider_d':14}{before:8.3f}{after:8.3f}")
     made = {
         "glance": digest(arguments.work / "glance.safetensors"),
         "steps": arguments.steps,

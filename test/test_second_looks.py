@@ -17,7 +17,7 @@ from tiny_model import END, LIMIT, tiny_config
 
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.train.sequences import generate
-from mmser_ros.world.grammar import caption, parse
+from mmser_ros.world.grammar import parse
 
 TRUE = [
     f"a {scene} with white walls and a tiled floor . a red {thing} close ahead . "
@@ -114,11 +114,11 @@ def test_the_interval_of_a_mean_is_students(benchmark) -> None:
     assert found == {"mean": 0.6, "reach": pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-4)}
 
 
-def test_a_reward_is_the_share_of_right_facts(benchmark) -> None:
-    reward = benchmark("self_critical").reward
-    truth = parse(
-        "a room with white walls and a tiled floor . a red chair close ahead . the path is clear ."
-    )
-    assert reward(caption(truth), truth) == 1
-    assert 0 < reward(caption(truth).replace("red", "blue"), truth) < 1
-    assert reward("", truth) == 0
+def test_a_reward_grows_with_right_facts_and_likeness(benchmark) -> None:
+    rewards = benchmark("self_critical").rewards
+    truths = [parse(text) for text in TRUE]
+    corpus = [text.replace("red", colour) for text in TRUE for colour in ("blue", "green")]
+    right = rewards(TRUE, truths, corpus)
+    wrong = rewards([text.replace("red", "blue") for text in TRUE], truths, corpus)
+    assert right == pytest.approx([1, 1]) and (wrong > 0).all() and (wrong < 0.95).all()
+    assert rewards(["", ""], truths, corpus).tolist() == [0, 0]

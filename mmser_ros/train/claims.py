@@ -231,11 +231,14 @@ def _probe(found: Mapping[str, Any] | None) -> str:
 def _self_critical(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return _made_by("python benchmarks/self_critical.py --work WORK --save")
-    rows = [(name, *(percent(found[name][key]) for key in GAINED)) for name in ("before", "after")]
-    heads = ("refined captions", *GAINED.values())
+    rows = [
+        (name, *(percent(found[name][key]) for key in GAINED), f"{found[name]['cider_d']:.2f}")
+        for name in ("before", "after")
+    ]
+    heads = ("refined captions", *GAINED.values(), "CIDEr-D")
     return (
-        f"{found['steps']} further steps that reward what a sampled caption has more right than "
-        f"the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
+        f"{found['steps']} further steps that reward what a drawn caption has more of CIDEr-D and "
+        f"of the F1 of its facts than the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
         f"{_interval(found['gains']['fact_f1'])} points."
     )
 

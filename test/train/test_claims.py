@@ -52,7 +52,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     table = {"glance": GLANCE, "rows": {"both": row}, "gains": {"glance": gained}}
     keep(tmp_path, "ablation", {"steps": 800, "frames": 1500, **table})
     keep(tmp_path, "blind_probe", {"transformer": PROBE, "words": PROBE})
-    looked = {"fact_f1": 0.9, "exact_match": 0.5, "chair_i": 0.02}
+    looked = {"fact_f1": 0.9, "exact_match": 0.5, "chair_i": 0.02, "cider_d": 7.5}
     gains = {"fact_f1": GAIN}
     keep(
         tmp_path,
@@ -69,7 +69,8 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
     assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
-    assert "300 further steps" in text and "800 steps" in text
+    assert "300 further steps" in text and "| before | 90.0 | 50.0 | 2.0 | 7.50 |" in text
+    assert "800 steps" in text
     assert "| photographs | 64 | 90.0 | 99.0 | 2 |" in text
     assert "40.0 % worth" in text and "at none 90.0, at all 92.0" in text
     assert text.count("does it.") == 1  # the speed
