@@ -27,7 +27,7 @@ from mmser_ros.metrics.intervals import gain
 from mmser_ros.metrics.scores import tallies, total, value
 from mmser_ros.types import Frame, Glance
 
-LIMITS = (0.0, 0.05, 0.1, 0.2, salience.WORTH, 0.5, 0.75, 1.0, 1.5, math.inf)
+LIMITS = (0.0, 0.05, 0.1, 0.2, 0.3, salience.WORTH, 0.75, 1.0, 1.5, math.inf)
 """Least doubts to try."""
 SHOWN = ("fact_f1", "exact_match", "chair_i", "recall_1pct")
 

@@ -28,7 +28,7 @@ SEEN = 0.9
 """Share of a quarter's doubt that a crop over all of it takes away."""
 IDLE = 1e-3
 """Doubt at the middle of a frame that shows nothing."""
-WORTH = 0.3
+WORTH = 0.5
 """Doubt that a crop must take away to be worth its time; a single quarter that surely shows what
 the draft does not name has 1. ``benchmarks/crops.py`` tells what more and fewer crops give."""
 
