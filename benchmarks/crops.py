@@ -10,19 +10,16 @@ Last line: one JSON object; --save keeps it in benchmarks/results/crops.json.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
-import os
 from typing import Any
 
 import numpy as np
+from options import add_rendering, opened, options, rendered
 from record import publish
-from tqdm import tqdm
 
 from mmser_ros import salience
 from mmser_ros.captioner import Captioner
-from mmser_ros.cli.scenes import held_out
 from mmser_ros.metrics.intervals import gain
 from mmser_ros.metrics.scores import tallies, total, value
 from mmser_ros.types import Frame, Glance
@@ -55,20 +52,13 @@ def refined(captioner: Captioner, glance: Glance, taken: list[float]) -> list[st
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--frames", type=int, default=2000)
+    parser = options(__doc__, 2000)
+    add_rendering(parser)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
-    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
-    parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
-    captioner = Captioner.load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    captioner = opened(arguments)
     taken, said, truths = [], [], []
-    views = held_out(arguments.frames, arguments.seed, arguments.split, arguments.workers)
-    for view in tqdm(views, total=arguments.frames):
+    for view in rendered(arguments, arguments.split):
         glance = captioner.glance(Frame(view.rgb, camera=view.camera))
         taken.append(doubts(captioner, glance))
         said.append(refined(captioner, glance, taken[-1]))

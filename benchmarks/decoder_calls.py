@@ -7,10 +7,10 @@ line: one JSON object; --save keeps it in benchmarks/results/decoder_calls.json.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from options import opened, options
 from record import publish
 
 from mmser_ros.captioner import Captioner
@@ -43,14 +43,9 @@ def measure(captioner: Captioner, frames: Iterable[np.ndarray]) -> dict[str, dic
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--frames", type=int, default=200, help="of each kind")
-    parser.add_argument("--save", action="store_true", help="keep the result in results/")
+    parser = options(__doc__, 200, "of each kind")
     arguments = parser.parse_args()
-    captioner = Captioner.load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    captioner = opened(arguments)
     captioner.warm_up()
     renderer = Renderer(dataset.WIDTH, dataset.HEIGHT)
     found = {

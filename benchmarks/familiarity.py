@@ -13,19 +13,17 @@ benchmarks/results/familiarity.json.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from options import add_rendering, opened, options, rendered
 from record import publish
 from strange_frames import Missing, broken, bullet_scenes, coloured, miniworld_scenes, photographs
-from tqdm import tqdm
 
 from mmser_ros.captioner import Captioner
-from mmser_ros.cli.scenes import View, held_out
+from mmser_ros.cli.scenes import View
 from mmser_ros.metrics.calibration import auroc
 from mmser_ros.types import CameraModel, Caption, Frame
 
@@ -79,21 +77,14 @@ def strangers(views: list[View], folders: list[Path]) -> Iterator[tuple[str, Cal
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--frames", type=int, default=500, help="of the model's own world")
-    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser = options(__doc__, 500, "of the model's own world")
+    add_rendering(parser)
     parser.add_argument(
         "--photos", type=Path, nargs="*", default=[], help="folders of more photographs"
     )
-    parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
-    captioner = Captioner.load(arguments.model, engine=arguments.engine, threads=arguments.threads)
-    views = list(
-        tqdm(held_out(arguments.frames, 0, "test", arguments.workers), total=arguments.frames)
-    )
+    captioner = opened(arguments)
+    views = list(rendered(arguments))
     seen = {name: captions(captioner, frames) for name, frames in own_world(views).items()}
     own = [coarse.familiarity for coarse, _ in seen["own world"]]
     missing = {}

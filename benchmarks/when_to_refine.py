@@ -16,19 +16,15 @@ it, and the picture, in benchmarks/results.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from options import add_rendering, opened, options, rendered
 from record import RESULTS, publish
-from tqdm import tqdm
 
-from mmser_ros.captioner import Captioner
-from mmser_ros.cli.scenes import held_out
 from mmser_ros.metrics.scores import tallies, value
 from mmser_ros.train.calibrate import KEPT, worth
 from mmser_ros.trust import evidence
@@ -95,19 +91,12 @@ def draw(curves: dict[str, dict[str, Floats]], own: dict[str, float]) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--frames", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
-    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
-    parser.add_argument("--save", action="store_true", help="keep the result in results/")
+    parser = options(__doc__, 2000)
+    add_rendering(parser)
     arguments = parser.parse_args()
-    captioner = Captioner.load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    captioner = opened(arguments)
     coarse, refined, truths, own = [], [], [], []
-    views = held_out(arguments.frames, arguments.seed, "test", arguments.workers)
-    for view in tqdm(views, total=arguments.frames):
+    for view in rendered(arguments):
         glance = captioner.glance(Frame(view.rgb, camera=view.camera))
         coarse.append(glance.caption)
         refined.append(captioner.refine(glance))
