@@ -43,7 +43,7 @@ def measure(captioner: Captioner, frames: Iterable[np.ndarray]) -> dict[str, dic
 
 def main() -> None:
     """The command line."""
-    parser = options(__doc__, 200, "of each kind")
+    parser = options(__doc__, 1000, "of each kind")
     arguments = parser.parse_args()
     captioner = opened(arguments)
     captioner.warm_up()

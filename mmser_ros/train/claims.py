@@ -49,6 +49,7 @@ def sections(scores: Mapping[str, Any], results: Results) -> str:
         "Without a known camera": _unknown(scores, results.of("camera_unknown")),
         "What each part of the second look gives": _ablation(results.of("ablation")),
         "When it is worth looking twice": _worth(results.of("when_to_refine")),
+        "How many crops are worth it": _crops(results.of("crops")),
         "Foils cannot be told without looking": _probe(results.of("blind_probe")),
         "Self-critical training": _self_critical(results.of("self_critical")),
         "Speed": _speed(results.of("bench_nano"), results.of("decoder_calls")),
@@ -148,6 +149,26 @@ def _worth(found: Mapping[str, Any] | None) -> str:
         f"Of {found['frames']} frames the captioner itself finds {percent(own['share'])} % worth "
         f"a second look. Looking twice at these alone, facts (F1) are {percent(own['fact_f1'])}; "
         f"at none {percent(by[0])}, at all {percent(by[-1])}."
+    )
+
+
+def _crops(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return _made_by("python benchmarks/crops.py --save")
+    rows = [
+        (
+            "no crops" if one["least"] is None else str(one["least"]),
+            f"{one['crops']:.2f}",
+            *(percent(one[key]) for key in GAINED),
+            _interval(one["gain"]),
+        )
+        for one in found["limits"]
+    ]
+    heads = ("least doubt", "crops a frame", *GAINED.values(), "F1 gained over all crops")
+    return (
+        f"A crop that takes less doubt away than {found['worth']} is left out. What other limits "
+        f"would give, on {found['frames']} frames of the {found['split']} split (the limit was "
+        f"chosen on the validation split):\n\n{table(heads, rows)}"
     )
 
 
@@ -263,7 +284,10 @@ def _speed(bench: Mapping[str, Any] | None, calls: Mapping[str, Any] | None) -> 
         f"{table(heads, rows)}"
     )
     if calls is not None:
-        for kind in ("scenes", "drives"):
-            coarse, refined = (calls[kind][look]["calls"] for look in ("coarse", "refined"))
-            text += f"\n\nDecoder calls, {kind}: {coarse} coarse, {refined} refined."
+        text += "\n\nWhat drafts save of decoder calls (plain decoding: one a token), and change:"
+        kinds = [(f"{kind}, {look}", calls[kind][look]) for kind in ("scenes", "drives")
+                 for look in ("coarse", "refined")]  # fmt: skip
+        columns = ("captions", "tokens", "calls", "differing")
+        told = [(name, *(str(row[column]) for column in columns)) for name, row in kinds]
+        text += "\n\n" + table(("", "captions", "tokens", "calls", "not the plain one"), told)
     return text

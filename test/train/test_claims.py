@@ -37,7 +37,7 @@ def keep(folder: Path, name: str, found: dict) -> None:
 
 def test_what_was_not_measured_names_the_command_that_does(tmp_path: Path) -> None:
     text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
-    for command in ("ablation.py", "blind_probe.py", "self_critical.py", "make bench"):
+    for command in ("ablation.py", "blind_probe.py", "self_critical.py", "crops.py", "make bench"):
         assert command in text
     assert "--camera-unknown" in text and "refined.chair_i" in text
     assert "+2.10 [+1.00, +3.20]" in text and "20.0 %" in text
@@ -65,7 +65,11 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     own = {"share": 0.4, "fact_f1": 0.91}
     worth = {"frames": 2000, "uncertain": own, "by": {"confidence": {"fact_f1": [0.9, 0.92]}}}
     keep(tmp_path, "when_to_refine", worth)
+    limits = [{**looked, "least": least, "crops": 2.3, "gain": GAIN} for least in (0.5, None)]
+    whole = {"weights": WEIGHTS, "frames": 2000, "split": "test", "worth": 0.5}
+    keep(tmp_path, "crops", {**whole, "limits": limits})
     text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
+    assert "| no crops | 2.30 | 90.0 | 50.0 | 2.0 | +2.10 [+1.00, +3.20] |" in text
     assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
     assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
@@ -88,13 +92,14 @@ def test_speed_is_claimed_of_every_engine(tmp_path: Path) -> None:
     }
     bench = {"weights": WEIGHTS, "machine": {"processor": "an abacus"}, "of": "drives"}
     keep(tmp_path, "bench_nano", bench | {"results": [result, {**result, "threads": 2}]})
-    calls = {"coarse": {"calls": 3.5}, "refined": {"calls": 1.5}}
+    row = {"captions": 1000, "tokens": 28.1, "differing": 0}
+    calls = {"coarse": {"calls": 3.5, **row}, "refined": {"calls": 1.5, **row}}
     keep(tmp_path, "decoder_calls", {"weights": WEIGHTS, "scenes": calls, "drives": calls})
     text = sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
     row = "12.3 (20.0) | 24.0 (31.5) | 27.5 | 180 |"
     assert f"| onnxruntime 1.2, int8 | its own choice | {row}" in text
     assert f"| onnxruntime 1.2, int8 | 2 | {row}" in text and "an abacus" in text
-    assert "Decoder calls, drives: 3.5 coarse, 1.5 refined." in text
+    assert "| drives, refined | 1000 | 28.1 | 1.5 | 0 |" in text
     keep(tmp_path, "bench_nano", bench | {"weights": "another", "results": [result]})
     assert "`make bench` does it" in sections(SCORES, Results(tmp_path, WEIGHTS, GLANCE))
 
