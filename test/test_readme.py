@@ -69,6 +69,27 @@ def score_table() -> list[str]:
     return rows
 
 
+def speed_table() -> list[str]:
+    bench = json.loads((ROOT / "benchmarks/results/bench_nano.json").read_text(encoding="utf-8"))
+    machine, most = bench["machine"], max(result["threads"] for result in bench["results"])
+    rows = [
+        f"Milliseconds a caption (median) and frames a second with both, on {bench['of']}; "
+        f"{machine['processor']}, {most} threads:",
+        "",
+        "| | coarse | refined | both |",
+        "|---|---|---|---|",
+    ]
+    for result in bench["results"]:
+        if result["threads"] == most:
+            looks = [
+                f"{result['milliseconds'][look]['p50']:.1f}" for look in ("coarse", "refined")
+            ]
+            name = f"{result['backend']}, {result['precision']}"
+            rate = result["frames_per_second"]["both"]
+            rows.append(f"| {name} | {' | '.join(looks)} | {rate:.0f} a second |")
+    return rows
+
+
 def test_parameters() -> None:
     assert section("parameters") == parameter_table()
 
@@ -92,6 +113,10 @@ def test_scores() -> None:
     assert section("scores") == score_table()
 
 
+def test_speed() -> None:
+    assert section("speed") == speed_table()
+
+
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), f"{target} does not exist"
@@ -99,7 +124,12 @@ def test_links_lead_somewhere() -> None:
 
 def fill(text: str) -> str:
     """The README with its tables made anew."""
-    tables = {"parameters": parameter_table, "topics": topic_table, "scores": score_table}
+    tables = {
+        "parameters": parameter_table,
+        "topics": topic_table,
+        "scores": score_table,
+        "speed": speed_table,
+    }
     for name, table in tables.items():
         begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
         before, rest = text.split(begin)
