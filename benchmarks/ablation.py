@@ -14,6 +14,7 @@ of WORK/ablation/rows.jsonl; a run that was killed goes on from there.
   draft alone              a second look that reads its draft, with no levels and no crops
   levels and crops alone   that sees, but reads no draft (the draft still tells where to look)
   both                     the second look
+  ..., draft often withheld  with a blank draft in half of its training
 
 Rows that train take the mean of several seeds, with its 95 % interval (Student's t). Gains of the
 second look over other rows are paired: the same frames, all seeds together, frames drawn again.
@@ -70,6 +71,8 @@ class Variant:
     crops: str = NONE
     levels: bool = False
     draft: bool = False
+    withheld: float = 0.0
+    """Share of training in which the draft is blank, beside what the recipe has of that."""
     single: bool = False
     """Just the glance, trained on."""
 
@@ -82,6 +85,7 @@ VARIANTS = {
     "draft alone": Variant(draft=True),
     "levels and crops alone": Variant(DOUBT, levels=True),
     BOTH: Variant(DOUBT, levels=True, draft=True),
+    "both, draft often withheld": Variant(DOUBT, levels=True, draft=True, withheld=0.5),
 }
 AGAIN = {"refined twice": BOTH, "refined three times": "refined twice"}
 """Rows whose drafts are the captions of another row."""
@@ -164,6 +168,8 @@ class Table:
             if variant.single:
                 return {"loss": stages.coarse(trainer, frames, seen, looks.rows[some])}
             kinds = rng.random(len(some)) if variant.draft else np.ones(len(some))
+            if variant.withheld:
+                kinds[rng.random(len(some)) < variant.withheld] = 1.0
             given = [
                 lessons.first(int(looks.rows[n]), kind, rng)
                 for n, kind in zip(some, kinds, strict=True)
