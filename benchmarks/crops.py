@@ -29,18 +29,6 @@ LIMITS = (0.0, 0.05, 0.1, 0.2, 0.3, salience.WORTH, 0.75, 1.0, 1.5, math.inf)
 SHOWN = ("fact_f1", "exact_match", "chair_i", "recall_1pct")
 
 
-def doubts(captioner: Captioner, glance: Glance) -> list[float]:
-    """What each crop of a frame takes away, the largest first."""
-    if glance.levels.things is None:
-        raise SystemExit(f"The model {captioner.config.name} does not choose its crops.")
-    draft = glance.caption
-    told = draft.words, draft.word_probabilities
-    found: list[float] = salience.places(glance.levels.things[0], *told, captioner.config)[
-        1
-    ].tolist()
-    return found
-
-
 def refined(captioner: Captioner, glance: Glance, taken: list[float]) -> list[str]:
     """Captions of a frame with none, one, two, ... crops."""
     said = []
@@ -57,10 +45,12 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     arguments = parser.parse_args()
     captioner = opened(arguments)
+    if not captioner.config.things:
+        raise SystemExit(f"The model {captioner.config.name} does not choose its crops.")
     taken, said, truths = [], [], []
     for view in rendered(arguments, arguments.split):
         glance = captioner.glance(Frame(view.rgb, camera=view.camera))
-        taken.append(doubts(captioner, glance))
+        taken.append(captioner.places(glance)[1].tolist())
         said.append(refined(captioner, glance, taken[-1]))
         truths.append(view.truth)
     counts = {least: (np.array(taken) >= least).sum(1) for least in LIMITS}

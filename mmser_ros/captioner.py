@@ -162,6 +162,14 @@ class Captioner:
         """Whether the second look is likely enough to mend something to be worth its time."""
         return worth_refining(glance.caption.confidence, self.config.calibration)
 
+    def places(self, glance: Glance) -> tuple[pixels.Places, pixels.Places]:
+        """Where the draft leaves most in doubt, (K, 4), and the doubt that a look there takes
+        away, (K,): see ``salience.places``. The second look takes those that are worth it.
+        """
+        things, draft = glance.levels.things, glance.caption
+        shown = None if things is None else things[0]
+        return salience.places(shown, draft.words, draft.word_probabilities, self.config)
+
     def refine(self, glance: Glance) -> Caption:
         """The second look: reads the glance's caption as a draft, and sees the frame's details."""
         prompt, limit = self.config.prompt, self.config.ser.draft_positions
@@ -169,7 +177,8 @@ class Captioner:
         clock = _Stopwatch()
         image = self.config.image
         floor = ground.ground_map(ground.of_frame(glance.frame, image), image)
-        places = self._places(glance)
+        places, doubt = self.places(glance)
+        places = places[doubt >= self.least_doubt]
         room = self._details[: len(places)]
         crops = pixels.crop_pixels(glance.canvas, places, image, floor, room)
         clock.lap("preprocess")
@@ -181,14 +190,6 @@ class Captioner:
         clock.lap("decode")
         familiarity = glance.caption.familiarity
         return self._caption(Stage.REFINED, decoded, glance.caption, familiarity, clock)
-
-    def _places(self, glance: Glance) -> pixels.Places:
-        """Where the draft leaves most in doubt, as far as that is worth a look."""
-        things, draft = glance.levels.things, glance.caption
-        shown = None if things is None else things[0]
-        told = draft.words, draft.word_probabilities
-        places, doubt = salience.places(shown, *told, self.config)
-        return places[doubt >= self.least_doubt]
 
     def close(self) -> None:
         """Free the engine; the captioner is not used again."""

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mmser_ros import salience
 from mmser_ros.captioner import Captioner, Trust
 from mmser_ros.model.config import BadModel
 from mmser_ros.runtime.engine import EngineError
@@ -90,14 +89,12 @@ def test_nothing_is_allocated_for_pixels_from_frame_to_frame(captioner, monkeypa
     monkeypatch.setattr(captioner, "least_doubt", 0.0)
     for seed in (1, 2):
         captioner.refine(captioner.glance(frame(seed)))
-    assert np.shares_memory(shown[0], shown[2]) and np.shares_memory(shown[1], shown[3])
+    assert shown[0] is shown[2] and np.shares_memory(shown[1], shown[3])
 
 
 def test_only_crops_that_take_enough_doubt_away_are_looked_at(captioner, monkeypatch):
     glance = captioner.glance(frame(7))
-    draft, things = glance.caption, glance.levels.things[0]
-    told = draft.words, draft.word_probabilities
-    doubt = salience.places(things, *told, captioner.config)[1].tolist()
+    doubt = captioner.places(glance)[1].tolist()
     counts = []
     encode = captioner._engine.encode
     monkeypatch.setattr(captioner._engine, "encode", lambda p: counts.append(len(p)) or encode(p))
