@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmser_ros.model.config import ModelConfig, load_config
-from mmser_ros.train.claims import Results, percent, sections, table
+from mmser_ros.train.claims import Results, duration, percent, sections, table
 from mmser_ros.train.recipe import find_recipe, load_recipe
 
 ROWS = (
@@ -59,6 +59,7 @@ def card(folder: Path, results: Path | None = None) -> str:
     made: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     results = results or folder.resolve().parents[1] / "benchmarks" / "results"
     plan = load_recipe(find_recipe(config.name), config.decoder.vocabulary).plan
+    measured = Results(results, scores["weights_hash"], made["glance"])
     looks = [(words, *(percent(scores[look][key]) for look in LOOKS)) for key, words in ROWS]
     template = resources.files("mmser_ros.train").joinpath("card.md").read_text(encoding="utf-8")
     return template.format(
@@ -74,7 +75,7 @@ def card(folder: Path, results: Path | None = None) -> str:
         width=scores["scenes"]["width"],
         height=scores["scenes"]["height"],
         scores=table(("", *LOOKS.values()), looks),
-        claims=sections(scores, Results(results, scores["weights_hash"], made["glance"])),
+        claims=sections(scores, measured),
         changed=100 * scores["changed"],
         coarse_calls=scores["decoder_calls"]["coarse"],
         refined_calls=scores["decoder_calls"]["refined"],
@@ -86,6 +87,7 @@ def card(folder: Path, results: Path | None = None) -> str:
         none=100 * (1 - plan.own - plan.rules),
         unseen=100 * plan.unseen,
         stages=", ".join(f"{name} {steps} steps" for name, steps in made["steps"].items()),
+        duration=duration(measured.of("training_time"), made),
         tokens=config.visual_tokens,
         vision_width=config.vision.width,
         image_width=config.image.width,

@@ -57,6 +57,18 @@ def sections(scores: Mapping[str, Any], results: Results) -> str:
     return "\n\n".join(f"### {head}\n\n{text}" for head, text in parts.items())
 
 
+def duration(found: Mapping[str, Any] | None, made: Mapping[str, Any]) -> str:
+    """How long making a model takes; ``made`` is its training.json."""
+    alike = found is not None and all(found[key] == made[key] for key in ("frames", "steps"))
+    if found is None or not alike:
+        return _made_by("python benchmarks/training_time.py --save")
+    machine, shares = found["machine"], " and ".join(percent(share) for share in found["shares"])
+    return (
+        f"{found['minutes']:.0f} minutes on {machine['cores']} cores ({machine['processor']}), "
+        f"from rendering to export, reckoned from whole runs of {shares} % of it."
+    )
+
+
 def table(heads: Row, rows: Iterable[Row]) -> str:
     """A table in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in (heads, *rows)]

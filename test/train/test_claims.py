@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mmser_ros.train.claims import Results, percent, sections, table
+from mmser_ros.train.claims import Results, duration, percent, sections, table
 
 WEIGHTS = "0123456789ab"
 LOOK = {
@@ -116,3 +116,13 @@ def test_measurements_of_other_weights_are_not_claimed(tmp_path: Path) -> None:
 def test_tables_are_markdown() -> None:
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n|---|---|\n| 1 | 2 |"
     assert (percent(0.1234), percent(None)) == ("12.3", "unknown")
+
+
+def test_how_long_it_takes_is_claimed_of_this_recipe_alone() -> None:
+    made = {"frames": 80000, "steps": {"vision": 8000}}
+    found = made | {"minutes": 171.6, "shares": [0.02, 0.04]}
+    found["machine"] = {"cores": 2, "processor": "A CPU"}
+    told = "172 minutes on 2 cores (A CPU), from rendering to export"
+    assert told in duration(found, made) and "2.0 and 4.0 %" in duration(found, made)
+    for other in (None, found | {"frames": 48000}, found | {"steps": {"vision": 4000}}):
+        assert "training_time.py" in duration(other, made)
