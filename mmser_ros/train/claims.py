@@ -268,10 +268,11 @@ def _self_critical(found: Mapping[str, Any] | None) -> str:
         (name, *(percent(found[name][key]) for key in GAINED), f"{found[name]['cider_d']:.2f}")
         for name in ("before", "after")
     ]
-    heads = ("refined captions", *GAINED.values(), "CIDEr-D")
+    heads = ("", *GAINED.values(), "CIDEr-D")
     return (
-        f"{found['steps']} further steps that reward what a drawn caption has more of CIDEr-D and "
-        f"of the F1 of its facts than the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
+        f"Refined captions of {found['frames']} frames before and after the last stage, "
+        f"{found['steps']} steps that reward what a drawn caption has more of CIDEr-D and of the "
+        f"F1 of its facts than the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
         f"{_interval(found['gains']['fact_f1'])} points."
     )
 

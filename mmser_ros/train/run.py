@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,21 @@ from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.runtime.export import export
 from mmser_ros.tokens import Tokenizer
-from mmser_ros.train import calibrate, closer, features, plot, refining, seeing, stages
+from mmser_ros.train import (
+    calibrate,
+    closer,
+    critical,
+    features,
+    plot,
+    refining,
+    seeing,
+    stages,
+)
 from mmser_ros.train.data import Examples, open_examples
-from mmser_ros.train.recipe import STAGES, Recipe
+from mmser_ros.train.features import Features
+from mmser_ros.train.foils import Foils
+from mmser_ros.train.progress import Losses
+from mmser_ros.train.recipe import REFINING, STAGES, Recipe
 from mmser_ros.train.trainer import WATCHED, Trainer
 
 log = logging.getLogger(__name__)
@@ -47,20 +60,37 @@ def run(
     seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
     unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
     stages.glance(trainer, frames, seen, held, unseen)
-    first = trainer.first_unseen(len(frames))
-    few = np.arange(min(WATCHED, len(held)))
     foils = closer.foils(trainer, frames, seen)
-    for stage in ("refine", "again"):
-        kept = np.arange(first, min(len(frames), first + recipe.plan.drafted(stage)))
-        looks = closer.take(trainer, frames, seen, kept, work / f"closer-{stage}-train.npy")
+    few = np.arange(min(WATCHED, len(held)))
+    for stage in REFINING:
         watched = closer.take(trainer, held, unseen, few, work / f"closer-{stage}-validation.npy")
         right = [tuple(d) == held.captions[r] for r, d in zip(few, watched.drafts, strict=True)]
         log.info("glance: %.1f %% of validation captions exact", 100 * np.mean(right))
         watch = refining.watch_drafts(trainer, held, unseen, watched)
-        refining.refine(trainer, stage, frames, seen, looks, foils, watch)
+        look_closer(trainer, stage, frames, seen, foils, watch)
     if accelerator.is_main_process:
         log.info("its course is drawn in %s", plot.draw(work))
         ship(trainer, tokenizer, frames, held, out)
+
+
+def look_closer(
+    trainer: Trainer,
+    stage: str,
+    frames: Examples,
+    seen: Features,
+    foils: Foils,
+    watch: Callable[[], Losses] | None = None,
+) -> None:
+    """One stage of refinement: drafts and crops of the frames that are kept for it, then learning
+    from them.
+    """
+    first, wanted = trainer.first_unseen(len(frames)), trainer.plan.drafted(stage)
+    kept = np.arange(first, min(len(frames), first + wanted))
+    looks = closer.take(trainer, frames, seen, kept, trainer.folder / f"closer-{stage}-train.npy")
+    if stage == "critical":
+        critical.critical(trainer, frames, seen, looks, watch)
+    else:
+        refining.refine(trainer, stage, frames, seen, looks, foils, watch)
 
 
 def ship(

@@ -57,7 +57,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     keep(
         tmp_path,
         "self_critical",
-        {"steps": 300, "before": looked, "after": looked, "gains": gains},
+        {"steps": 300, "frames": 900, "before": looked, "after": looked, "gains": gains},
     )
     keep(tmp_path, "camera_unknown", {"weights_hash": WEIGHTS, "refined": LOOK})
     kind = {"frames": 64, "flagged": 0.9, "auroc": 0.99, "trusted": 2}
@@ -73,7 +73,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
     assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
-    assert "300 further steps" in text and "| before | 90.0 | 50.0 | 2.0 | 7.50 |" in text
+    assert "300 steps that reward" in text and "| before | 90.0 | 50.0 | 2.0 | 7.50 |" in text
     assert "800 steps" in text
     assert "| photographs | 64 | 90.0 | 99.0 | 2 |" in text
     assert "40.0 % worth" in text and "at none 90.0, at all 92.0" in text
