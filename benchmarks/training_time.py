@@ -18,6 +18,7 @@ import time
 
 from record import publish
 
+from mmser_ros.model.config import BadModel
 from mmser_ros.tokens import build_word_level
 from mmser_ros.train.recipe import STAGES, Recipe, find_recipe, load_recipe
 from mmser_ros.world import grammar
@@ -52,7 +53,10 @@ def main() -> None:
     if not 0 < told.share <= 0.5:
         parser.error("--share is above 0 and at most 0.5: the second run does twice as much.")
     vocabulary = build_word_level(grammar.words()).vocabulary
-    recipe = load_recipe(find_recipe(told.config), vocabulary)
+    try:
+        recipe = load_recipe(find_recipe(told.config), vocabulary)
+    except BadModel as error:
+        raise SystemExit(str(error)) from error
     shares = (told.share, 2 * told.share)
     small, large = (spent(told.config, recipe, share) for share in shares)
     whole = small + (large - small) / told.share * (1 - told.share)

@@ -59,8 +59,7 @@ def sections(scores: Mapping[str, Any], results: Results) -> str:
 
 def duration(found: Mapping[str, Any] | None, made: Mapping[str, Any]) -> str:
     """How long making a model takes; ``made`` is its training.json."""
-    alike = found is not None and all(found[key] == made[key] for key in ("frames", "steps"))
-    if found is None or not alike:
+    if found is None or any(found[key] != made[key] for key in ("frames", "steps")):
         return _made_by("python benchmarks/training_time.py --save")
     machine, shares = found["machine"], " and ".join(percent(share) for share in found["shares"])
     return (
