@@ -74,6 +74,7 @@ BENCH = [
     "transformers>=5.20",
 ]
 TRAIN = [
+    *METRICS,
     *WORLD,
     "accelerate>=1.0",
     "matplotlib>=3.8",
@@ -88,7 +89,6 @@ BUILDS = ['tensorrt-rtx>=1.7; sys_platform == "linux" and platform_machine == "x
 TEST = [
     *BENCH,
     *BUILDS,
-    *METRICS,
     *OPENVINO,
     *TRAIN,
     "cmake>=3.22",

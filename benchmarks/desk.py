@@ -26,7 +26,7 @@ from mmser_ros.train import features, seeing, stages
 from mmser_ros.train.data import Examples, open_examples
 from mmser_ros.train.features import Features, encoded, levels_shape
 from mmser_ros.train.recipe import load_recipe
-from mmser_ros.train.sequences import Written, prompt_ids
+from mmser_ros.train.sequences import Written, prompt_ids, write
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
 from mmser_ros.world.dataset import render_split
@@ -249,41 +249,3 @@ def refined(
             captions = write(model.decoder, prefix, torch.tensor(before, device=device))
         found.update(zip(some, captions, strict=True))
     return [found[number] for number in range(len(drafts))]
-
-
-@torch.no_grad()
-def write(
-    decoder: Decoder,
-    prefix: Tensor,
-    before: Tensor,
-    *,
-    end: int,
-    limit: int,
-    chance: torch.Generator | None = None,
-) -> list[Written]:
-    """Captions of a batch: visual tokens (B, N, D), then the text ``before`` (B, T) them.
-
-    Greedy, or drawn by ``chance`` from what the decoder thinks likely.
-    """
-    x = torch.cat([prefix, decoder.embed(before).to(prefix.dtype)], 1)
-    captions: list[Written] = [([], []) for _ in range(len(x))]
-    running = [True] * len(x)
-    past: list[tuple[Tensor, Tensor]] = []
-    for _ in range(limit):
-        x, past = decoder.step(x, past)
-        chances = decoder.head(x[:, -1]).float().softmax(-1)
-        best = chances.argmax(-1, keepdim=True)
-        if chance is not None:
-            best = chances.multinomial(1, generator=chance)
-        likely = chances.gather(1, best)
-        for row, (token, share) in enumerate(
-            zip(best[:, 0].tolist(), likely[:, 0].tolist(), strict=True)
-        ):
-            running[row] &= token != end
-            if running[row]:
-                captions[row][0].append(token)
-                captions[row][1].append(share)
-        if not any(running):
-            break
-        x = decoder.embed(best).to(prefix.dtype)
-    return captions

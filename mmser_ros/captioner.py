@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmser_ros import ground, pixels, salience
 from mmser_ros.decode import beam
@@ -15,7 +16,7 @@ from mmser_ros.decode import draft as draft_verified
 from mmser_ros.decode.greedy import Decode, Decoded
 from mmser_ros.folders import find_model
 from mmser_ros.model.config import BadModel, ModelConfig, load_config
-from mmser_ros.runtime.engine import Engine, EngineInfo, Prefix
+from mmser_ros.runtime.engine import Engine, EngineInfo, Levels, Prefix
 from mmser_ros.runtime.progress import Progress
 from mmser_ros.runtime.registry import open_engine
 from mmser_ros.runtime.weights import STATISTICS, WEIGHTS, load_weights
@@ -141,13 +142,7 @@ class Captioner:
         array of uint8, or if its camera model is about an image of another shape.
         """
         clock = _Stopwatch()
-        image = self.config.image
-        canvas = pixels.to_canvas(frame.rgb, image)
-        floor = ground.glance_map(ground.of_frame(frame, image), image)
-        seen = pixels.glance_pixels(canvas, image, floor, self._seen)
-        clock.lap("preprocess")
-        levels = self._engine.encode(seen)
-        clock.lap("encode")
+        canvas, levels = self._see(frame, clock)
         prefix = self._engine.glance(levels)
         clock.lap("glance")
         decoded = self._write(prefix, self.config.prompt.coarse, self._previous)
@@ -157,6 +152,13 @@ class Captioner:
         familiarity = math.nan if known is None else known.of_frame(levels.pooled[0])
         caption = self._caption(Stage.COARSE, decoded, None, familiarity, clock)
         return Glance(frame, caption, canvas, levels)
+
+    def pooled(self, frame: Frame) -> NDArray[np.float32]:
+        """The frame's levels averaged over their tokens, (m d,): what familiarity goes by.
+
+        Raises ValueError as ``glance`` does.
+        """
+        return self._see(frame, _Stopwatch())[1].pooled[0]
 
     def worth_refining(self, glance: Glance) -> bool:
         """Whether the second look is likely enough to mend something to be worth its time."""
@@ -194,6 +196,17 @@ class Captioner:
     def close(self) -> None:
         """Free the engine; the captioner is not used again."""
         self._engine.close()
+
+    def _see(self, frame: Frame, clock: _Stopwatch) -> tuple[pixels.Image, Levels]:
+        """The frame as the model's canvas, and what the encoder sees of it at first."""
+        image = self.config.image
+        canvas = pixels.to_canvas(frame.rgb, image)
+        floor = ground.glance_map(ground.of_frame(frame, image), image)
+        seen = pixels.glance_pixels(canvas, image, floor, self._seen)
+        clock.lap("preprocess")
+        levels = self._engine.encode(seen)
+        clock.lap("encode")
+        return canvas, levels
 
     def _write(self, prefix: Prefix, prompt: tuple[int, ...], draft: tuple[int, ...]) -> Decoded:
         end, limit = self.config.prompt.end, self.config.prompt.limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from contextlib import nullcontext
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the benchmarks are made with torch")
 pytest.importorskip("accelerate", reason="the benchmarks are made with accelerate")
 
-from tiny_model import END, LIMIT, tiny_config
+from tiny_model import END, LIMIT, talkative
 
 from mmser_ros.model.mmser import MmSer
-from mmser_ros.train.sequences import generate
+from mmser_ros.train.sequences import write
 from mmser_ros.world.grammar import parse
 
 TRUE = [
@@ -36,37 +36,7 @@ def benchmark(repository):
 
 @pytest.fixture(scope="module")
 def model() -> MmSer:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        made = MmSer(tiny_config()).eval()
-        made.decoder.embedding.weight.data.normal_(std=0.6)
-        made.decoder.position.weight.data.normal_()
-    return made
-
-
-def test_greedy_captions_are_those_of_the_glance(benchmark, model: MmSer) -> None:
-    desk: ModuleType = benchmark("desk")
-    config = model.config
-    prefix = torch.randn(3, config.visual_tokens, config.decoder.width)
-    before = torch.tensor(config.prompt.coarse).expand(3, -1)
-    found = desk.write(model.decoder, prefix, before, end=END, limit=LIMIT)
-    wanted = generate(model.decoder, prefix, config.prompt)
-    assert [ids for ids, _ in found] == [ids for ids, _ in wanted]
-
-
-def test_drawn_captions_differ_and_can_be_drawn_again(benchmark, model: MmSer) -> None:
-    desk = benchmark("desk")
-    config = model.config
-    prefix = torch.randn(1, config.visual_tokens, config.decoder.width).expand(8, -1, -1)
-    before = torch.tensor(config.prompt.coarse).expand(8, -1)
-
-    def drawn(seed: int) -> list[list[int]]:
-        chance = torch.Generator().manual_seed(seed)
-        some = desk.write(model.decoder, prefix, before, end=END, limit=LIMIT, chance=chance)
-        return [ids for ids, _ in some]
-
-    assert drawn(1) == drawn(1) != drawn(2)
-    assert len({tuple(ids) for ids in drawn(1)}) > 1
+    return talkative()
 
 
 def test_frames_looked_at_together_are_captioned_as_by_themselves(benchmark, model: MmSer) -> None:
@@ -79,11 +49,11 @@ def test_frames_looked_at_together_are_captioned_as_by_themselves(benchmark, mod
     near = torch.randn(4, 2, taps, config.visual_tokens, width)
     places = np.tile(np.array([0, 0, 0.5, 0.5], np.float32), (4, 2, 1))
     drafts = [[5, 6], [7], [6, 8], []]
-    write = functools.partial(desk.write, end=END, limit=LIMIT)
-    together = desk.refined(trainer, levels, near, places, drafts, write)
+    greedy = functools.partial(write, end=END, limit=LIMIT)
+    together = desk.refined(trainer, levels, near, places, drafts, greedy)
     for n, draft in enumerate(drafts):
         only = slice(n, n + 1)
-        alone = desk.refined(trainer, levels[only], near[only], places[only], [draft], write)
+        alone = desk.refined(trainer, levels[only], near[only], places[only], [draft], greedy)
         assert alone[0][0] == together[n][0]
 
 
@@ -112,13 +82,3 @@ def test_seeds_are_summed_up(benchmark) -> None:
 def test_the_interval_of_a_mean_is_students(benchmark) -> None:
     found = benchmark("ablation_table").interval([0.5, 0.6, 0.7])
     assert found == {"mean": 0.6, "reach": pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-4)}
-
-
-def test_a_reward_grows_with_right_facts_and_likeness(benchmark) -> None:
-    rewards = benchmark("self_critical").rewards
-    truths = [parse(text) for text in TRUE]
-    corpus = [text.replace("red", colour) for text in TRUE for colour in ("blue", "green")]
-    right = rewards(TRUE, truths, corpus)
-    wrong = rewards([text.replace("red", "blue") for text in TRUE], truths, corpus)
-    assert right == pytest.approx([1, 1]) and (wrong > 0).all() and (wrong < 0.95).all()
-    assert rewards(["", ""], truths, corpus).tolist() == [0, 0]

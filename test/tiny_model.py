@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +22,9 @@ from mmser_ros.model.config import (
     VisionConfig,
 )
 from mmser_ros.tokens import build_word_level
+
+if TYPE_CHECKING:
+    from mmser_ros.model.mmser import MmSer
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mmser_ros"
 WORDS = "a red blue grey chair box person close far left ahead right the path is clear blocked , ."
@@ -49,6 +53,20 @@ def tiny_config(words: str = WORDS) -> ModelConfig:
             "things": ("nothing", "floor", "chair", "box", "person"),
         },
     )
+
+
+def talkative() -> MmSer:
+    """A tiny model of random weights that writes much, and not always the same."""
+    import torch
+
+    from mmser_ros.model.mmser import MmSer
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = MmSer(tiny_config()).eval()
+        model.decoder.embedding.weight.data.normal_(std=0.6)
+        model.decoder.position.weight.data.normal_()
+    return model
 
 
 def build(folder: Path, words: str = WORDS) -> None:

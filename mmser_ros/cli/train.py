@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         from mmser_ros.train.memory import keep_freed_memory
         from mmser_ros.train.recipe import claim, find_recipe, load_recipe
         from mmser_ros.train.run import run as train
+        from mmser_ros.train.times import timed
     except ImportError as error:
         raise Failure(
             f"Training needs torch and more ({error.name} is missing): "
@@ -80,8 +81,12 @@ def run(args: argparse.Namespace) -> int:
     shards = args.work / "shards"
     if accelerator.is_main_process:
         claim(args.work, recipe)
-        for split, count in (("validation", recipe.validation), ("train", recipe.frames)):
-            render_split(shards, split, count, seed=recipe.seed, workers=args.workers)
+        for split, count, part in (
+            ("validation", recipe.validation, "validation"),
+            ("train", recipe.frames, "rendering"),
+        ):
+            with timed(args.work, part):
+                render_split(shards, split, count, seed=recipe.seed, workers=args.workers)
     accelerator.wait_for_everyone()
     train(recipe, tokenizer, shards, args.work, args.out, accelerator)
     return 0

@@ -20,7 +20,7 @@ from mmser_ros.metrics.scores import tally
 from mmser_ros.model.config import CalibrationConfig, Knots
 from mmser_ros.train.data import Examples
 from mmser_ros.trust import evidence
-from mmser_ros.types import Caption, Frame, Glance
+from mmser_ros.types import Caption, Frame
 from mmser_ros.world.grammar import Facts
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -48,20 +48,20 @@ def measure(
     near: list[Floats] = []
     few = min(CALIBRATED, len(held))
     for index in range(few):
-        glance = _glance(captioner, held, index)
+        glance = captioner.glance(_frame(held, index))
         near.append(glance.levels.pooled[0])
         looks["coarse"].append(glance.caption)
         looks["refined"].append(captioner.refine(glance))
     rows = np.linspace(0, len(frames) - 1, min(FAMILIAR, len(frames))).astype(int)
-    pooled = [_glance(captioner, frames, row).levels.pooled[0] for row in rows.tolist()]
+    pooled = [captioner.pooled(_frame(frames, row)) for row in rows.tolist()]
     return (
         calibration(looks["coarse"], looks["refined"], held.captions[:few], held.facts[:few]),
         familiarity(np.array(pooled, np.float64), np.array(near, np.float64)),
     )
 
 
-def _glance(captioner: Captioner, frames: Examples, index: int) -> Glance:
-    return captioner.glance(Frame(frames.shards.image(index), camera=frames.told[index]))
+def _frame(frames: Examples, index: int) -> Frame:
+    return Frame(frames.shards.image(index), camera=frames.told[index])
 
 
 def calibration(

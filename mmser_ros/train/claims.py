@@ -61,10 +61,13 @@ def duration(found: Mapping[str, Any] | None, made: Mapping[str, Any]) -> str:
     """How long making a model takes; ``made`` is its training.json."""
     if found is None or any(found[key] != made[key] for key in ("frames", "steps")):
         return _made_by("python benchmarks/training_time.py --save")
-    machine, shares = found["machine"], " and ".join(percent(share) for share in found["shares"])
+    machine = found["machine"]
+    longest = sorted(found["parts"].items(), key=lambda part: -part[1])[:4]
+    parts = ", ".join(f"{part} {minutes:.0f}" for part, minutes in longest)
     return (
         f"{found['minutes']:.0f} minutes on {machine['cores']} cores ({machine['processor']}), "
-        f"from rendering to export, reckoned from whole runs of {shares} % of it."
+        f"from rendering to export ({parts}), reckoned from a whole run of "
+        f"{percent(found['share'])} % of it."
     )
 
 
@@ -267,10 +270,11 @@ def _self_critical(found: Mapping[str, Any] | None) -> str:
         (name, *(percent(found[name][key]) for key in GAINED), f"{found[name]['cider_d']:.2f}")
         for name in ("before", "after")
     ]
-    heads = ("refined captions", *GAINED.values(), "CIDEr-D")
+    heads = ("", *GAINED.values(), "CIDEr-D")
     return (
-        f"{found['steps']} further steps that reward what a drawn caption has more of CIDEr-D and "
-        f"of the F1 of its facts than the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
+        f"Refined captions of {found['frames']} frames before and after the last stage, "
+        f"{found['steps']} steps that reward what a drawn caption has more of CIDEr-D and of the "
+        f"F1 of its facts than the greedy one.\n\n{table(heads, rows)}\n\nFacts (F1): "
         f"{_interval(found['gains']['fact_f1'])} points."
     )
 

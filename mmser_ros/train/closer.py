@@ -6,8 +6,6 @@ Drafts are written and crops encoded once before each round of refinement, and k
 from __future__ import annotations
 
 import json
-import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +24,6 @@ from mmser_ros.train.heads import FIRST_THING, THINGS
 from mmser_ros.train.sequences import Written, generate
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
-
-log = logging.getLogger(__name__)
 
 CONFUSED = 2000
 """Frames on which the encoder's confusions are counted, at most."""
@@ -59,7 +55,6 @@ def take(
     """
     places, drafts = path.with_suffix(".places.npy"), path.with_suffix(".drafts.json")
     if not path.is_file() and trainer.accelerator.is_main_process:
-        begun = time.monotonic()
         written: list[Written] = []
         laid: list[NDArray[np.float32]] = []
         for some in _batches(rows, BATCH):
@@ -72,7 +67,6 @@ def take(
         with replacing(places) as partial, partial.open("wb") as file:
             np.save(file, where)
         _encode(trainer, frames, rows, where, path)
-        log.info("closer looks at %d frames in %.0f s", len(rows), time.monotonic() - begun)
     trainer.accelerator.wait_for_everyone()
     return CloserLooks(
         rows,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,6 @@ from torch import Tensor
 from mmser_ros.files import replacing
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.train.data import Examples
-
-log = logging.getLogger(__name__)
 
 
 class Features:
@@ -59,7 +55,6 @@ def _write(model: MmSer, frames: Examples, path: Path, accelerator: Accelerator)
     batch = 64 if frames.device.type == "cpu" else 512
     shape = (len(frames), *levels_shape(model))
     model.eval()
-    begun = time.monotonic()
     with replacing(path) as partial:
         out = np.lib.format.open_memmap(partial, "w+", np.int16, shape)
         for begin in range(0, len(frames), batch):
@@ -67,7 +62,6 @@ def _write(model: MmSer, frames: Examples, path: Path, accelerator: Accelerator)
             out[rows] = encoded(model, frames.whole_pixels(rows), accelerator)
         out.flush()
         del out
-    log.info("features of %d frames in %.0f s", len(frames), time.monotonic() - begun)
 
 
 def levels_shape(model: MmSer) -> tuple[int, int, int]:

@@ -48,7 +48,8 @@ def draw(work: Path) -> Path:
             steps = sorted(curve)
             style = "--" if name == "validation" else "-"
             panel.plot(steps, [curve[step] for step in steps], style, label=name, linewidth=1.2)
-        panel.set_yscale("log")
+        if min(min(curve.values()) for curve in measured[stage].values()) > 0:
+            panel.set_yscale("log")
         panel.set_title(stage)
         panel.set_xlabel("step")
         panel.grid(alpha=0.3)

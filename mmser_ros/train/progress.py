@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mmser_ros.files import replacing
 from mmser_ros.train.optimiser import Optimiser
+from mmser_ros.train.times import note
 
 log = logging.getLogger(__name__)
 
@@ -132,22 +133,25 @@ def _agreed(done: bool, accelerator: Accelerator) -> bool:
 
 
 class Journal:
-    """Lines of progress: to the log, to progress.jsonl, to TensorBoard."""
+    """Lines of progress: to the log, to progress.jsonl, to TensorBoard; times to times.jsonl."""
 
     def __init__(self, stage: str, folder: Path, first: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.stage, self.path, self.first = stage, folder / "progress.jsonl", first
+        self.stage, self.folder, self.first = stage, folder, first
         self._board = SummaryWriter(str(folder / "tensorboard" / stage), purge_step=first)
-        self._begun = time.monotonic()
+        self._begun = self._noted = time.monotonic()
 
     def write(self, step: int, steps: int, measured: dict[str, float]) -> None:
         """One measurement."""
         rounded = {part: round(value, 4) for part, value in measured.items()}
-        speed = (step - self.first) / (time.monotonic() - self._begun)
+        now = time.monotonic()
+        speed = (step - self.first) / (now - self._begun)
         log.info("%s %d/%d %.2f steps/s %s", self.stage, step, steps, speed, rounded)
-        with self.path.open("a", encoding="utf-8") as file:
+        note(self.folder, self.stage, now - self._noted)
+        self._noted = now
+        with (self.folder / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": self.stage, "step": step, **rounded}) + "\n")
         for part, value in measured.items():
             self._board.add_scalar(part, value, step)

@@ -18,7 +18,9 @@ from mmser_ros.train.heads import THINGS
 from mmser_ros.train.progress import Schedule
 from mmser_ros.world import grammar
 
-STAGES = ("reading", "vision", "glance", "refine", "again")
+REFINING = ("refine", "again", "critical")
+"""Stages that take closer looks."""
+STAGES = ("reading", "vision", "glance", *REFINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Plan:
     glance: Schedule
     refine: Schedule
     again: Schedule
+    critical: Schedule
     batch: int
     """Captions a step."""
     wholes: int
@@ -48,7 +51,7 @@ class Plan:
     """Of what the decoder's blocks add, while it learns captions of frames."""
 
     def drafted(self, stage: str) -> int:
-        """Drafts that a refinement stage learns from; it needs no more closer looks than that."""
+        """Drafts that a stage of refinement learns from, at most."""
         return math.ceil(self.of(stage).steps * self.batch * (1 - self.coarse))
 
     def of(self, stage: str) -> Schedule:
@@ -96,9 +99,11 @@ def load_recipe(path: Path, vocabulary: int) -> Recipe:
     Raises BadModel with a sentence.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadModel(f"{path} cannot be read as YAML: {error}.") from error
+        text = path.read_text(encoding="utf-8")
+        # YAML takes JSON's 4e-05 for a word.
+        raw = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
+        raise BadModel(f"{path} cannot be read as a recipe: {error}.") from error
     if isinstance(raw, dict) and isinstance(raw.get("model"), dict):
         model = raw["model"]
         if isinstance(model.get("decoder"), dict):

@@ -1,4 +1,4 @@
-"""Refinement, stages 4 and 5: the second look learns, the first goes on learning.
+"""Refinement, stages 4 to 6: the second look learns, the first goes on learning.
 
 4. **Refinement**: vision frozen; all else learns both looks at once, from drafts by the model
    itself, by rules, and from none.
@@ -6,6 +6,7 @@
    better, and a second look that knows the worse one doubts drafts that are right. Closer
    looks show scene and path no better than the glance has seen them: a second look that judges
    them anew breaks as many as it mends. So it now learns to let them stand.
+6. **Self-critical training** is in ``critical.py``.
 """
 
 from __future__ import annotations
@@ -41,17 +42,12 @@ def refine(
     second look learns from those, the first from the others.
     """
     model, plan = trainer.model, trainer.plan
-    total, limit = trainer.first_unseen(len(frames)), model.config.prompt.limit
     own = dict(zip(looks.rows.tolist(), looks.drafts, strict=True))
+    limit = model.config.prompt.limit
     lessons = Lessons(plan, trainer.tokenizer, limit, frames, own, foils)
     lesson = lessons.first if stage == "refine" else lessons.again
 
-    def step(k: int) -> Losses:
-        rng = trainer.rng(stage, 2, k)
-        if rng.random() < plan.coarse:
-            rows = trainer.chosen(stage, k, plan.batch, total)
-            loss = coarse(trainer, frames, features, trainer.mine(rows))
-            return {"loss": loss, "coarse": loss}
+    def second(k: int, rng: np.random.Generator) -> Losses:
         some = trainer.chosen(stage, k, plan.batch, len(looks.rows))
         given = [lesson(int(looks.rows[n]), rng.random(), rng) for n in some]
         losses = refined(trainer, frames, features, looks, trainer.mine(some), trainer.mine(given))
@@ -65,7 +61,29 @@ def refine(
         "sharp": trainer.sharp,
         "sharp_look": trainer.sharp_look,
     }
+    step = both_looks(trainer, stage, frames, features, second)
     trainer.run(stage, parts, step, watch, plan.dropout)
+
+
+def both_looks(
+    trainer: Trainer,
+    stage: str,
+    frames: Examples,
+    features: Features,
+    second: Callable[[int, np.random.Generator], Losses],
+) -> Callable[[int], Losses]:
+    """Steps of a stage: a share of them train the first look on, ``second`` the second one."""
+    total = trainer.first_unseen(len(frames))
+
+    def step(k: int) -> Losses:
+        rng = trainer.rng(stage, 2, k)
+        if rng.random() >= trainer.plan.coarse:
+            return second(k, rng)
+        rows = trainer.chosen(stage, k, trainer.plan.batch, total)
+        loss = coarse(trainer, frames, features, trainer.mine(rows))
+        return {"loss": loss, "coarse": loss}
+
+    return step
 
 
 def refined(

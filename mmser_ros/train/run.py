@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,22 @@ from mmser_ros.model import checkpoint
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.runtime.export import export
 from mmser_ros.tokens import Tokenizer
-from mmser_ros.train import calibrate, closer, features, plot, refining, seeing, stages
+from mmser_ros.train import (
+    calibrate,
+    closer,
+    critical,
+    features,
+    plot,
+    refining,
+    seeing,
+    stages,
+)
 from mmser_ros.train.data import Examples, open_examples
-from mmser_ros.train.recipe import STAGES, Recipe
+from mmser_ros.train.features import Features
+from mmser_ros.train.foils import Foils
+from mmser_ros.train.progress import Losses
+from mmser_ros.train.recipe import REFINING, STAGES, Recipe
+from mmser_ros.train.times import spent
 from mmser_ros.train.trainer import WATCHED, Trainer
 
 log = logging.getLogger(__name__)
@@ -39,28 +53,58 @@ def run(
     trainer = Trainer(model, tokenizer, recipe, work, accelerator)
     stages.reading(trainer)
     image, device = model.config.image, accelerator.device
-    frames = open_examples(shards, "train", tokenizer, image, device, recipe.frames)
-    held = open_examples(shards, "validation", tokenizer, image, device, recipe.validation)
+    with trainer.timed("opening"):
+        frames = open_examples(shards, "train", tokenizer, image, device, recipe.frames)
+    with trainer.timed("validation"):
+        held = open_examples(shards, "validation", tokenizer, image, device, recipe.validation)
     log.info("%d frames to train on, %d to validate", len(frames), len(held))
     seeing.vision(trainer, frames, held)
     log.info("patches read right: %s", seeing.accuracy(trainer, held))
-    seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
-    unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
+    with trainer.timed("features"):
+        seen = features.of_frames(model, frames, work / "features-train.npy", accelerator)
+    with trainer.timed("validation"):
+        unseen = features.of_frames(model, held, work / "features-validation.npy", accelerator)
     stages.glance(trainer, frames, seen, held, unseen)
-    first = trainer.first_unseen(len(frames))
+    with trainer.timed("foils"):
+        foils = closer.foils(trainer, frames, seen)
     few = np.arange(min(WATCHED, len(held)))
-    foils = closer.foils(trainer, frames, seen)
-    for stage in ("refine", "again"):
-        kept = np.arange(first, min(len(frames), first + recipe.plan.drafted(stage)))
-        looks = closer.take(trainer, frames, seen, kept, work / f"closer-{stage}-train.npy")
-        watched = closer.take(trainer, held, unseen, few, work / f"closer-{stage}-validation.npy")
+    for stage in REFINING:
+        path = work / f"closer-{stage}-validation.npy"
+        with trainer.timed("validation"):
+            watched = closer.take(trainer, held, unseen, few, path)
         right = [tuple(d) == held.captions[r] for r, d in zip(few, watched.drafts, strict=True)]
         log.info("glance: %.1f %% of validation captions exact", 100 * np.mean(right))
         watch = refining.watch_drafts(trainer, held, unseen, watched)
-        refining.refine(trainer, stage, frames, seen, looks, foils, watch)
+        look_closer(trainer, stage, frames, seen, foils, watch)
     if accelerator.is_main_process:
         log.info("its course is drawn in %s", plot.draw(work))
-        ship(trainer, tokenizer, frames, held, out)
+        with trainer.timed("shipping"):
+            ship(trainer, tokenizer, frames, held, out)
+        took = {part: seconds / 60 for part, seconds in spent(work).items()}
+        parts = ", ".join(f"{part} {minutes:.1f}" for part, minutes in took.items())
+        log.info("it took %.0f minutes: %s", sum(took.values()), parts)
+
+
+def look_closer(
+    trainer: Trainer,
+    stage: str,
+    frames: Examples,
+    seen: Features,
+    foils: Foils,
+    watch: Callable[[], Losses] | None = None,
+) -> None:
+    """One stage of refinement: drafts and crops of the frames that are kept for it, then learning
+    from them.
+    """
+    first, wanted = trainer.first_unseen(len(frames)), trainer.plan.drafted(stage)
+    kept = np.arange(first, min(len(frames), first + wanted))
+    path = trainer.folder / f"closer-{stage}-train.npy"
+    with trainer.timed("closer looks"):
+        looks = closer.take(trainer, frames, seen, kept, path)
+    if stage == "critical":
+        critical.critical(trainer, frames, seen, looks, watch)
+    else:
+        refining.refine(trainer, stage, frames, seen, looks, foils, watch)
 
 
 def ship(

@@ -63,21 +63,43 @@ def caption_loss(decoder: Decoder, prefix: Tensor, text: Tensor, targets: Tensor
 @torch.no_grad()
 def generate(decoder: Decoder, prefix: Tensor, prompt: PromptConfig) -> list[Written]:
     """Greedy coarse captions of a batch, without their end tokens: the glance's own words."""
-    batch = prefix.shape[0]
-    start = torch.tensor(prompt.coarse, device=prefix.device).expand(batch, -1)
-    x = torch.cat([prefix, decoder.embed(start).to(prefix.dtype)], 1)
+    start = torch.tensor(prompt.coarse, device=prefix.device).expand(len(prefix), -1)
+    return write(decoder, prefix, start, end=prompt.end, limit=prompt.limit)
+
+
+@torch.no_grad()
+def write(
+    decoder: Decoder,
+    prefix: Tensor,
+    before: Tensor,
+    *,
+    end: int,
+    limit: int,
+    chance: torch.Generator | None = None,
+) -> list[Written]:
+    """Captions of a batch: visual tokens (B, N, D), then the text ``before`` (B, T) them.
+
+    Greedy, or drawn by ``chance`` from what the decoder thinks likely.
+    """
+    x = torch.cat([prefix, decoder.embed(before).to(prefix.dtype)], 1)
     keys_values: list[tuple[Tensor, Tensor]] = []
-    captions: list[Written] = [([], []) for _ in range(batch)]
-    running = np.ones(batch, bool)
-    for _ in range(prompt.limit):
+    captions: list[Written] = [([], []) for _ in range(len(x))]
+    running = np.ones(len(x), bool)
+    for _ in range(limit):
         x, keys_values = decoder.step(x, keys_values)
-        chances, best = decoder.head(x[:, -1]).float().softmax(-1).max(-1)
-        for row, (token, chance) in enumerate(zip(best.tolist(), chances.tolist(), strict=True)):
-            running[row] &= token != prompt.end
+        chances = decoder.head(x[:, -1]).float().softmax(-1)
+        taken = chances.argmax(-1, keepdim=True)
+        if chance is not None:
+            taken = chances.multinomial(1, generator=chance)
+        likely = chances.gather(1, taken)
+        for row, (token, share) in enumerate(
+            zip(taken[:, 0].tolist(), likely[:, 0].tolist(), strict=True)
+        ):
+            running[row] &= token != end
             if running[row]:
                 captions[row][0].append(token)
-                captions[row][1].append(chance)
+                captions[row][1].append(share)
         if not running.any():
             break
-        x = decoder.embed(best)[:, None].to(prefix.dtype)
+        x = decoder.embed(taken).to(prefix.dtype)
     return captions

@@ -5,6 +5,7 @@
 2. **Vision** (``seeing.py``): the encoder learns what every quarter of a token shows.
 3. **Glance**: vision frozen; connector and decoder learn coarse captions.
 4. **Refinement** and 5. **refinement again** (``refining.py``).
+6. **Self-critical training** (``critical.py``).
 
 A share of the frames is kept from vision and from the first look. Of the others the first look
 knows more than it will of any new frame: a second look that learns from its captions of them

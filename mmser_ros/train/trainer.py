@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from mmser_ros.train.heads import THINGS, Heads
 from mmser_ros.train.progress import Losses, train
 from mmser_ros.train.recipe import STAGES, Recipe
 from mmser_ros.train.sequences import pack
+from mmser_ros.train.times import timed
 from mmser_ros.world import grammar
 
 WATCHED = 256
@@ -90,6 +92,12 @@ class Trainer:
 
         schedule = self.plan.of(stage)
         train(stage, parts, schedule, seeded, self.folder, self.accelerator, watch)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Note how long the block takes, in ``times.jsonl``."""
+        with timed(self.folder, part) if self.accelerator.is_main_process else nullcontext():
+            yield
 
     def first_unseen(self, total: int) -> int:
         """Frames from this one on are kept from the vision and glance stages."""

@@ -57,7 +57,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     keep(
         tmp_path,
         "self_critical",
-        {"steps": 300, "before": looked, "after": looked, "gains": gains},
+        {"steps": 300, "frames": 900, "before": looked, "after": looked, "gains": gains},
     )
     keep(tmp_path, "camera_unknown", {"weights_hash": WEIGHTS, "refined": LOOK})
     kind = {"frames": 64, "flagged": 0.9, "auroc": 0.99, "trusted": 2}
@@ -73,7 +73,7 @@ def test_measurements_are_claimed(tmp_path: Path) -> None:
     assert "| both | 90.0 ± 0.4 | 9.0 ± 0.0 | 90.0 ± 0.4 | 90.0 ± 0.4 |" in text
     assert "| glance | +2.10 [+1.00, +3.20] |" in text and "| both | 70.0 |" in text
     assert "51.0 % (a transformer)" in text and "give or take 2.0" in text
-    assert "300 further steps" in text and "| before | 90.0 | 50.0 | 2.0 | 7.50 |" in text
+    assert "300 steps that reward" in text and "| before | 90.0 | 50.0 | 2.0 | 7.50 |" in text
     assert "800 steps" in text
     assert "| photographs | 64 | 90.0 | 99.0 | 2 |" in text
     assert "40.0 % worth" in text and "at none 90.0, at all 92.0" in text
@@ -120,9 +120,11 @@ def test_tables_are_markdown() -> None:
 
 def test_how_long_it_takes_is_claimed_of_this_recipe_alone() -> None:
     made = {"frames": 80000, "steps": {"vision": 8000}}
-    found = made | {"minutes": 171.6, "shares": [0.02, 0.04]}
+    parts = {"reading": 4.1, "vision": 54.2, "rendering": 28.4, "glance": 9.0, "refine": 16.0}
+    found = made | {"minutes": 171.6, "share": 0.075, "parts": parts}
     found["machine"] = {"cores": 2, "processor": "A CPU"}
-    told = "172 minutes on 2 cores (A CPU), from rendering to export"
-    assert told in duration(found, made) and "2.0 and 4.0 %" in duration(found, made)
+    told = "172 minutes on 2 cores (A CPU), from rendering to export (vision 54, "
+    told += "rendering 28, refine 16, glance 9), reckoned from a whole run of 7.5 % of it."
+    assert duration(found, made) == told
     for other in (None, found | {"frames": 48000}, found | {"steps": {"vision": 4000}}):
         assert "training_time.py" in duration(other, made)

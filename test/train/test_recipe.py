@@ -43,6 +43,7 @@ def test_checkpoints_of_another_recipe_are_not_gone_on_with(tmp_path: Path) -> N
     recipe = load_recipe(find_recipe("nano"), WORDS)
     for _ in range(2):
         claim(tmp_path / "work", recipe)
+    assert load_recipe(tmp_path / "work" / "recipe.json", WORDS) == recipe
     with pytest.raises(BadModel, match="of another recipe"):
         claim(tmp_path / "work", recipe.scaled(2))
 
@@ -71,5 +72,5 @@ def test_a_missing_or_broken_recipe_is_said(tmp_path: Path) -> None:
         find_recipe("mega")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [", encoding="utf-8")
-    with pytest.raises(BadModel, match="cannot be read as YAML"):
+    with pytest.raises(BadModel, match="cannot be read as a recipe"):
         load_recipe(broken, WORDS)

@@ -21,7 +21,8 @@ from mmser_ros.tokens import build_word_level
 from mmser_ros.train import closer, features, progress, refining, seeing, stages
 from mmser_ros.train.data import Examples
 from mmser_ros.train.drafts import random_facts
-from mmser_ros.train.recipe import Recipe, find_recipe, load_recipe
+from mmser_ros.train.recipe import REFINING, Recipe, find_recipe, load_recipe
+from mmser_ros.train.run import look_closer
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
 from mmser_ros.world.camera import sample_camera
@@ -70,7 +71,7 @@ def tiny() -> Recipe:
     quick = progress.Schedule(STEPS, 1e-2, warmup=1, every=2)
     plan = dataclasses.replace(
         recipe.plan, batch=3, wholes=2, windows=2, coarse=0.3,
-        reading=quick, vision=quick, glance=quick, refine=quick, again=quick,
+        reading=quick, vision=quick, glance=quick, refine=quick, again=quick, critical=quick,
     )  # fmt: skip
     return dataclasses.replace(recipe, model=model, plan=plan)
 
@@ -87,12 +88,12 @@ def every_stage(one: Trainer, frames: Examples) -> None:
     seeing.vision(one, frames, frames)
     seen = features.of_frames(one.model, frames, work / "features.npy", one.accelerator)
     stages.glance(one, frames, seen, frames, seen)
-    kept = np.arange(one.first_unseen(len(frames)), len(frames))
+    rows = np.arange(len(frames))
     foils = closer.foils(one, frames, seen)
-    for stage in ("refine", "again"):
-        looks = closer.take(one, frames, seen, kept, work / f"closer-{stage}.npy")
+    for stage in REFINING:
+        looks = closer.take(one, frames, seen, rows, work / f"closer-{stage}.npy")
         watch = refining.watch_drafts(one, frames, seen, looks)
-        refining.refine(one, stage, frames, seen, looks, foils, watch)
+        look_closer(one, stage, frames, seen, foils, watch)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def killed_at(stage: str, step: int) -> Callable[..., None]:
     return until
 
 
-@pytest.mark.parametrize("stage", ["vision", "glance", "again"])
+@pytest.mark.parametrize("stage", ["vision", "glance", "again", "critical"])
 def test_a_run_killed_in_any_stage_ends_where_an_undisturbed_one_does(
     stage: str,
     whole: Trainer,

@@ -23,6 +23,7 @@ from mmser_ros.train.ahead import Ahead
 from mmser_ros.train.heads import ATTRIBUTES, FRAME_SIZES, THINGS, UNTOLD, Heads
 from mmser_ros.train.optimiser import Optimiser
 from mmser_ros.train.progress import Schedule, train
+from mmser_ros.train.times import note, spent, timed
 
 
 def test_heads_learn_what_quarters_show() -> None:
@@ -142,6 +143,31 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None
 def test_a_finished_stage_is_only_loaded(tmp_path: Path) -> None:
     whole = _fit(tmp_path)
     assert torch.equal(whole.weight, _fit(tmp_path, killed_at=0).weight)
+
+
+def test_time_spent_before_a_kill_counts(tmp_path: Path) -> None:
+    assert spent(tmp_path) == {}
+    note(tmp_path, "vision", 60.0)
+    with pytest.raises(_Killed), timed(tmp_path, "vision"):
+        raise _Killed
+    with timed(tmp_path, "glance"):
+        pass
+    note(tmp_path, "vision", 30.5)
+    with (tmp_path / "times.jsonl").open("a") as file:
+        file.write('{"part": "vis')
+    found = spent(tmp_path)
+    assert found["vision"] == 90.5
+    assert list(found) == ["vision", "glance"] and 0 <= found["glance"] < 60
+
+
+def test_a_killed_stage_notes_what_it_did(tmp_path: Path) -> None:
+    with pytest.raises(_Killed):
+        _fit(tmp_path, killed_at=11)
+    before = spent(tmp_path)["line"]
+    _fit(tmp_path)
+    assert spent(tmp_path)["line"] >= before > 0
+    lines = (tmp_path / "times.jsonl").read_text().splitlines()
+    assert len(lines) == 10
 
 
 SHARED = """
