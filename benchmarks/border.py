@@ -2,9 +2,11 @@
 
 The node is a process of its own; camera and listener share this one, and so one clock.
 One image is on its way at a time, with a pause before each, as on a robot whose captioner keeps
-up. First the model is left out (instant_node.py), so that the border alone is measured, for VGA
-and 1080p, raw and JPEG; then the same line with the real model. Images come from the sample
-drive. Camera and listener are in Python too: drivers and planners in C++ are somewhat quicker.
+up. First there is next to no node (echo_node.py): what rclpy and the middleware take by
+themselves. Then ours without its model (instant_node.py), so that the border alone is measured,
+for VGA and 1080p, raw and JPEG; then the same line with the real model. Images come from the
+sample drive. Camera and listener are in Python too: drivers and planners in C++ are somewhat
+quicker.
 
   total    published -> coarse caption received
   in       published -> captioner asked: transport, deserialising, conversion, mailbox
@@ -12,6 +14,8 @@ drive. Camera and listener are in Python too: drivers and planners in C++ are so
   read       of that, bytes to message, measured alone
   convert    of that, message to frame, measured alone
   out      captioner answers -> caption received
+
+The echo has no captioner: it answers once it has the image, JPEG left as it is.
 
 Milliseconds, p50 and p95. Last line: one JSON object; --save keeps it in
 benchmarks/results/border.json.
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 SIZES = {"VGA": (640, 480), "1080p": (1920, 1080)}
 TRANSPORTS = ("raw", "compressed")
 NODES = {
+    "echo": [str(Path(__file__).with_name("echo_node.py"))],
     "instant": [str(Path(__file__).with_name("instant_node.py"))],
     "model": ["-m", "mmser_ros.node.main"],
 }
@@ -118,7 +123,7 @@ def node(kind: str, transport: str, model: str, log: Path) -> Iterator[Callable[
     its log, once it is dead or ``READY`` is over.
     """
     settings = [f"image_transport:={transport}", f"model:='{model}'"]
-    if kind == "instant":
+    if kind != "model":
         settings.append("refine:=never")
     command = [sys.executable, *NODES[kind], "--ros-args"]
     command += [word for setting in settings for word in ("-p", setting)]
@@ -150,7 +155,7 @@ def measure(
     lost = dict.fromkeys(sizes, 0)
     first = shown[sizes[0]][0]
     topic = "image" if transport == "raw" else "image/compressed"
-    last = Stage.COARSE if kind == "instant" else Stage.REFINED
+    last = Stage.REFINED if kind == "model" else Stage.COARSE
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.closing(Camera(type(first), topic)) as camera,

@@ -13,9 +13,10 @@ does not is not timed, and the run then ends with 1.
   (engine) ..., plainly        our two looks without drafts: one decoder call a token
 
 What transformers gets is preprocessed already; ours preprocess in the time that is shown. All
-are in memory at once: for the base size, 16 GB should be free. Wall time p50 and p95 and mean CPU
-time in milliseconds. Last line: one JSON object, with the bars' comparisons under "ratios";
---save keeps it in benchmarks/results/peers_DEVICE.json.
+are in memory at once: on a CPU ours is ONNX Runtime alone unless --engine names more, and the base
+size takes up to 16 GB. Wall time p50 and p95 and mean CPU time in milliseconds. Last line: one
+JSON object, with the bars' comparisons under "ratios"; --save keeps it in
+benchmarks/results/peers_DEVICE.json.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from tqdm import tqdm
 from mmser_ros import pixels
 from mmser_ros.captioner import Captioner
 from mmser_ros.cli.laps import Spent, percentiles
+from mmser_ros.cli.machine import free_memory
 from mmser_ros.cli.moving import recorded
 from mmser_ros.cli.random_model import random_model
 from mmser_ros.cli.recording import sample
@@ -50,6 +52,7 @@ from mmser_ros.model.config import ModelConfig
 from mmser_ros.model.sizes import SIZES
 from mmser_ros.runtime.engine import EngineError
 from mmser_ros.runtime.registry import ENGINES, hindrance
+from mmser_ros.runtime.weights import WEIGHTS
 from mmser_ros.types import Frame
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -58,6 +61,8 @@ NEAR, ROUGH = 2e-4, 0.15
 """How far chances may be from the reference's: in single precision, and in others."""
 CHECKED = 2
 """Frames whose tokens are compared."""
+COPIES = 16
+"""Bytes of memory for each byte of the model's file, at most, with ONNX Runtime as ours."""
 PAUSE = 0.05
 """Seconds before each turn, in which threads that wait by spinning fall asleep."""
 BARS = {
@@ -256,6 +261,16 @@ def show(rows: dict[str, dict[str, float]], compared: Sequence[dict[str, Any]]) 
             )
 
 
+def require_memory(folder: Path) -> None:
+    """Raise SystemExit with a sentence where the system would have to kill us."""
+    needed, free = COPIES * (folder / WEIGHTS).stat().st_size, free_memory()
+    if free is not None and free < needed:
+        raise SystemExit(
+            f"Comparing takes up to {needed / 1e9:.0f} GB of memory; {free / 1e9:.0f} GB are "
+            "free. End other programs, or take a smaller --size."
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -272,7 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.backends.cudnn.allow_tf32 = False  # single precision is single precision for all
     folder, config = random_model(args.size), SIZES[args.size]
     on_gpu = [name for name, known in ENGINES.items() if known.gpu]
-    names = args.engine or (on_gpu if args.device == "cuda" else ["onnx", "openvino"])
+    names = args.engine or (on_gpu if args.device == "cuda" else ["onnx"])
+    require_memory(folder)
     theirs = peers(folder, config, args.device)
     contestants = {**dict(theirs), **dict(ours(folder, names, args.threads))}
     frames = list(islice(recorded(sample(), args.frames), args.frames))

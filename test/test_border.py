@@ -66,15 +66,17 @@ def test_with_a_model_the_border_is_what_inference_does_not_take(border: ModuleT
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
 def test_images_go_to_the_node_and_captions_come_back(repository, transport: str) -> None:
     script = repository / "benchmarks" / "border.py"
-    command = [sys.executable, str(script), "--nodes", "instant", "--transports", transport]
+    command = [sys.executable, str(script), "--nodes", "echo", "instant"]
+    command += ["--transports", transport]
     ended = subprocess.run(
         [*command, "--frames", "3"], capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout.splitlines()[-1])
     assert told["frames"] == 3 and told["machine"]["cores"] >= 1
-    assert list(told["instant"]) == [f"{transport} VGA", f"{transport} 1080p"]
-    for laps in told["instant"].values():
+    for kind in ("echo", "instant"):
+        assert list(told[kind]) == [f"{transport} VGA", f"{transport} 1080p"]
+    for laps in (*told["echo"].values(), *told["instant"].values()):
         assert laps.pop("lost") < 3
         assert set(laps) == {"total", "in", "out", "publish", "read", "convert"}
         assert all(0 <= lap["p50"] <= lap["p95"] for lap in laps.values())

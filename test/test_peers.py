@@ -124,6 +124,15 @@ def test_the_whole_comparison_in_miniature(
     assert not any("bar" in row for row in whole["ratios"])  # they are the base size's
 
 
+def test_too_little_memory_gets_a_sentence(
+    peers: ModuleType, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small.parents[2]))
+    monkeypatch.setattr(peers, "free_memory", lambda: 0)
+    with pytest.raises(SystemExit, match="GB of memory; 0 GB are free"):
+        peers.main(["--size", "small"])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 def test_the_comparison_on_a_gpu(
     peers: ModuleType,

@@ -9,11 +9,16 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
+from mmser_ros.memory import keep_freed
 from mmser_ros.node import log, process
 from mmser_ros.node.captioner_node import CaptionerNode, Load
 from mmser_ros.node.parameters import BadParameter, Settings
 from mmser_ros.node.worker import Captions
 from mmser_ros.runtime.progress import Progress
+
+KEPT = 128 << 20
+"""Freed bytes kept for the next image: some copies of a raw 1080p frame, of which the middleware
+and rclpy make a few each."""
 
 
 def load_captioner(settings: Settings, progress: Progress) -> Captions:
@@ -39,6 +44,7 @@ def main(argv: list[str] | None = None, *, load: Load = load_captioner) -> int:
         epilog="Everything is set in the ROS way: --ros-args -p refine:=never -r image:=/camera/"
         "image_raw. config/captioner.yaml lists and explains every parameter.",
     ).parse_args(remove_ros_args(arguments)[1:])
+    keep_freed(KEPT)
     wake = process.signalled()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
