@@ -60,8 +60,12 @@ MAY_IMPORT = {
     "world": {"types"},
     "metrics": {"world", "types"},
     "train": {"captioner", "decode", "metrics", "runtime", "salience", "world", *VALUES},
-    "node": {"captioner", "runtime", *VALUES},
-    "cli": {"captioner", "decode", "metrics", "node", "runtime", "train", "world", *VALUES},
+    "memory": set(),
+    "node": {"captioner", "memory", "runtime", *VALUES},
+    "cli": {
+        *("captioner", "decode", "memory", "metrics", "node", "runtime", "train", "world"),
+        *VALUES,
+    },
 }
 
 
