@@ -14,7 +14,7 @@ does not is not timed, and the run then ends with 1.
 
 What transformers gets is preprocessed already; ours preprocess in the time that is shown. All
 are in memory at once: on a CPU ours is ONNX Runtime alone unless --engine names more, and the base
-size takes up to 16 GB. Wall time p50 and p95 and mean CPU time in milliseconds. Last line: one
+size takes up to 11 GB. Wall time p50 and p95 and mean CPU time in milliseconds. Last line: one
 JSON object, with the bars' comparisons under "ratios"; --save keeps it in
 benchmarks/results/peers_DEVICE.json.
 """
@@ -61,7 +61,7 @@ NEAR, ROUGH = 2e-4, 0.15
 """How far chances may be from the reference's: in single precision, and in others."""
 CHECKED = 2
 """Frames whose tokens are compared."""
-COPIES = 16
+COPIES = 11
 """Bytes of memory for each byte of the model's file, at most, with ONNX Runtime as ours."""
 PAUSE = 0.05
 """Seconds before each turn, in which threads that wait by spinning fall asleep."""
