@@ -41,7 +41,7 @@ def verdicts(found: list[Any]) -> dict[str, tuple[float, bool]]:
 
 def test_bars_of_a_cpu(bars: ModuleType, tmp_path: Path) -> None:
     torch = result("cpu", engine="torch")  # is no engine for robots
-    keep(tmp_path, "bench_nano", {"results": [result("cpu"), torch]})
+    keep(tmp_path, "bench_nano", {"results": [result("cpu"), torch, result("cpu", threads=1)]})
     keep(tmp_path, "bench_base", {"results": [result("cpu")]})
     found, missing = bars.held(tmp_path)
     assert verdicts(found) == {
