@@ -17,6 +17,7 @@ from pathlib import Path
 
 from record import publish
 
+from mmser_ros.model.config import BadModel
 from mmser_ros.tokens import build_word_level
 from mmser_ros.train.calibrate import FAMILIAR
 from mmser_ros.train.recipe import STAGES, find_recipe, load_recipe
@@ -55,7 +56,10 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the result in results/")
     told = parser.parse_args()
     vocabulary = build_word_level(grammar.words()).vocabulary
-    recipe = load_recipe(find_recipe(told.config), vocabulary)
+    try:
+        recipe = load_recipe(find_recipe(told.config), vocabulary)
+    except BadModel as error:
+        raise SystemExit(str(error)) from error
     share = min(1.0, FAMILIAR / recipe.frames) if told.share is None else told.share
     if not 0 < share <= 1:
         parser.error("--share is above 0 and at most 1.")
