@@ -288,7 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder, config = random_model(args.size), SIZES[args.size]
     on_gpu = [name for name, known in ENGINES.items() if known.gpu]
     names = args.engine or (on_gpu if args.device == "cuda" else ["onnx"])
-    require_memory(folder)
+    if args.device == "cpu":
+        require_memory(folder)
     theirs = peers(folder, config, args.device)
     contestants = {**dict(theirs), **dict(ours(folder, names, args.threads))}
     frames = list(islice(recorded(sample(), args.frames), args.frames))

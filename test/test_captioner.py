@@ -62,6 +62,13 @@ def test_glance_and_refinement_fill_every_field(captioner):
     assert glance.caption.familiarity == refined.familiarity
 
 
+def test_pooled_levels_are_those_of_the_glance(tiny_model):
+    captioner = Captioner.load(tiny_model, engine="onnx", threads=1)
+    seen = captioner.glance(frame(1)).levels.pooled[0].copy()
+    assert np.array_equal(captioner.pooled(frame(1)), seen)
+    assert not np.array_equal(captioner.pooled(frame(2)), seen)
+
+
 @pytest.mark.parametrize(
     ("engine", "module"),
     [("onnx", "onnxruntime"), ("torch", "torch"), ("openvino", "openvino")],

@@ -16,8 +16,7 @@ from mmser_ros.memory import keep_freed
 
 KEPT = 1 << 30
 """Freed bytes kept for the next step: giving them back cost a quarter of the time on two cores
-(32 x 90 tokens of 192).
-"""
+(32 x 90 tokens of 192)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

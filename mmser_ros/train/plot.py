@@ -6,11 +6,11 @@ over the steps. ``mmser train`` does so at its end.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+from mmser_ros.train.lines import rows
 from mmser_ros.train.recipe import STAGES
 
 Curve = dict[int, float]
@@ -20,11 +20,7 @@ Curve = dict[int, float]
 def curves(path: Path) -> dict[str, dict[str, Curve]]:
     """Curves by stage and by what was measured. Raises OSError."""
     found: dict[str, dict[str, Curve]] = defaultdict(lambda: defaultdict(dict))
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line of a run that was killed while it wrote
-            continue
+    for row in rows(path):
         stage, step = row.pop("stage"), row.pop("step")
         for name, value in row.items():
             found[stage][name][step] = value

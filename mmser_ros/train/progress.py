@@ -7,7 +7,6 @@ batch k of a stage depends on the seed and on k alone.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import math
 import time
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mmser_ros.files import replacing
+from mmser_ros.train.lines import add
 from mmser_ros.train.optimiser import Optimiser
 from mmser_ros.train.times import note
 
@@ -151,8 +151,8 @@ class Journal:
         log.info("%s %d/%d %.2f steps/s %s", self.stage, step, steps, speed, rounded)
         note(self.folder, self.stage, now - self._noted)
         self._noted = now
-        with (self.folder / "progress.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"stage": self.stage, "step": step, **rounded}) + "\n")
+        row = {"stage": self.stage, "step": step, **rounded}
+        add(self.folder / "progress.jsonl", row)
         for part, value in measured.items():
             self._board.add_scalar(part, value, step)
         self._board.flush()

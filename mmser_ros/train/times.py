@@ -5,12 +5,13 @@ A line a piece of work, so that a run that was killed and goes on counts what it
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from mmser_ros.train.lines import add, rows
 
 FILE = "times.jsonl"
 
@@ -25,17 +26,12 @@ def timed(work: Path, part: str) -> Iterator[None]:
 
 def note(work: Path, part: str, seconds: float) -> None:
     """Note that so much of a part was done. Raises OSError."""
-    with (work / FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"part": part, "seconds": round(seconds, 2)}) + "\n")
+    add(work / FILE, {"part": part, "seconds": round(seconds, 2)})
 
 
 def spent(work: Path) -> dict[str, float]:
     """Seconds by part, in the order of the work; empty if nothing was noted."""
     path, found = work / FILE, defaultdict[str, float](float)
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line of a run that was killed while it wrote
-            continue
+    for row in rows(path) if path.is_file() else ():
         found[row["part"]] += row["seconds"]
     return dict(found)
