@@ -2,9 +2,12 @@
 
 Every row starts from the same frozen encoder and the same glance of a work folder
 (`mmser train --work WORK`), and trains its own variant of the second look for the same number
-of steps on the same frames, several seeds each. Rows marked * train nothing: they try the full
-second look with other drafts, or again on its own captions. Each finished row and seed is a line
-of WORK/ablation/rows.jsonl; a run that was killed goes on from there.
+of steps on the same frames, several seeds each. With --encoder engines/nano the work folder
+begins with the encoder of that model, where `mmser train` would spend an hour on one.
+
+Rows marked * train nothing: they try the full second look with other drafts, or again on its
+own captions. Each finished row and seed is a line of WORK/ablation/rows.jsonl; a run that was
+killed goes on from there.
 
   glance                   the coarse caption that all start from (*)
   single pass              the glance, trained on as long as the others
@@ -53,6 +56,7 @@ from mmser_ros.files import digest
 from mmser_ros.metrics.scores import score
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.pixels import snapped
+from mmser_ros.runtime import weights
 from mmser_ros.salience import middle
 from mmser_ros.train import closer, refining, stages
 from mmser_ros.train.closer import CloserLooks
@@ -261,6 +265,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="of `mmser train --work`")
+    parser.add_argument(
+        "--encoder", type=Path, metavar="MODEL", help="begin with the encoder of this model folder"
+    )
     parser.add_argument("--steps", type=int, default=1200, help="of every row (1200)")
     parser.add_argument(
         "--seeds", type=int, default=3, choices=range(1, 6), help="of every row (3)"
@@ -272,14 +279,16 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("mmser_ros").setLevel(logging.INFO)
+    desk = open_desk(arguments.work, arguments.frames, arguments.cpu, arguments.encoder)
     folder = arguments.work / "ablation"
     folder.mkdir(exist_ok=True)
-    desk = open_desk(arguments.work, arguments.frames, arguments.cpu)
     table = Table(desk, folder, arguments.steps)
     found = summary(fill(table, arguments.rows, arguments.seeds), ORDER, desk.truths)
     show(found)
-    made = {"glance": digest(arguments.work / "glance.safetensors"), **table.settings}
-    publish("ablation", {**made, **found}, arguments.save)
+    made: dict[str, Any] = {"glance": digest(arguments.work / "glance.safetensors")}
+    if arguments.encoder:
+        made = {"weights": weights.digest(arguments.encoder)}
+    publish("ablation", {**made, **table.settings, **found}, arguments.save)
 
 
 if __name__ == "__main__":

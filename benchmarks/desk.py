@@ -15,17 +15,21 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmser_ros import salience
 from mmser_ros.files import replacing
+from mmser_ros.model import checkpoint
+from mmser_ros.model.config import BadModel
 from mmser_ros.model.decoder import Decoder
 from mmser_ros.model.mmser import MmSer, sharpened
 from mmser_ros.tokens import build_word_level
 from mmser_ros.train import features, seeing, stages
 from mmser_ros.train.data import Examples, open_examples
 from mmser_ros.train.features import Features, encoded, levels_shape
-from mmser_ros.train.recipe import load_recipe
+from mmser_ros.train.optimiser import Optimiser
+from mmser_ros.train.progress import Checkpoint, Reached
+from mmser_ros.train.recipe import claim, find_recipe, load_recipe
 from mmser_ros.train.sequences import Written, prompt_ids, write
 from mmser_ros.train.trainer import Trainer
 from mmser_ros.world import grammar
@@ -93,31 +97,35 @@ class NoDetails:
         return torch.zeros(len(rows), 0, *self.shape, device=self.device)
 
 
-def open_desk(work: Path, tried: int, cpu: bool = False) -> Desk:
+def open_desk(work: Path, tried: int, cpu: bool = False, encoder: Path | None = None) -> Desk:
     """Load frames, encoder and glance; what was not trained yet is trained as in ``mmser train``.
 
-    ``tried`` frames of the test split are rendered, unless the work folder holds them.
+    ``tried`` frames of the test split are rendered, unless the work folder holds them. With a
+    model folder as ``encoder`` the work folder need not be there: it begins with that encoder.
 
-    Raises SystemExit with a sentence where there is no such folder.
+    Raises SystemExit with a sentence where there is no such folder, or it is another model's.
     """
-    if not (work / "recipe.json").is_file():
+    begun = work / "recipe.json"
+    if encoder is None and not begun.is_file():
         raise SystemExit(f"{work} is no work folder of `mmser train --work`.")
     tokenizer = build_word_level(grammar.words())
-    recipe = load_recipe(work / "recipe.json", tokenizer.vocabulary)
+    recipe = load_recipe(begun if begun.is_file() else find_recipe("nano"), tokenizer.vocabulary)
+    if not begun.is_file():
+        claim(work, recipe)
     accelerator = Accelerator(mixed_precision="bf16", cpu=cpu)
     torch.manual_seed(recipe.seed)
     model = MmSer(recipe.model)
     trainer = Trainer(model, tokenizer, recipe, work, accelerator)
-    stages.reading(trainer)
+    if encoder is not None:
+        borrow(trainer, encoder)
     shards, device = work / "shards", accelerator.device
-    render_split(shards, "test", tried, recipe.seed)
+    splits = (("train", recipe.frames), ("validation", recipe.validation), ("test", tried))
+    for split, count in splits:
+        render_split(shards, split, count, recipe.seed)
+    stages.reading(trainer)
     frames, checked, held = (
-        open_examples(shards, split, tokenizer, model.config.image, device, most)
-        for split, most in (
-            ("train", recipe.frames),
-            ("validation", recipe.validation),
-            ("test", tried),
-        )
+        open_examples(shards, split, tokenizer, model.config.image, device, count)
+        for split, count in splits
     )
     seeing.vision(trainer, frames, checked)
     seen, checks, unseen = (
@@ -126,6 +134,31 @@ def open_desk(work: Path, tried: int, cpu: bool = False) -> Desk:
     )
     stages.glance(trainer, frames, seen, checked, checks)
     return Desk(trainer, frames, seen, held, unseen)
+
+
+def borrow(trainer: Trainer, folder: Path) -> None:
+    """Take the encoder of a model folder for what the vision stage would train.
+
+    Raises SystemExit with a sentence where it does not fit, or the stage was trained otherwise.
+    """
+    try:
+        shipped = checkpoint.load(folder)
+    except BadModel as error:
+        raise SystemExit(str(error)) from error
+    stage = nn.ModuleDict(seeing.parts(trainer))
+    schedule = trainer.plan.vision
+    path = trainer.folder / "vision.safetensors"
+    kept = Checkpoint(path, stage, Optimiser(stage, schedule.decay))
+    if shipped.config.vision != trainer.model.config.vision:
+        raise SystemExit(f"{folder} has another kind of encoder than the recipe.")
+    if not path.is_file():
+        trainer.model.vision.load_state_dict(shipped.vision.state_dict())
+        trainer.look.load_state_dict(shipped.look.state_dict())
+        kept.save(Reached(schedule.steps, done=True))
+    done, found = kept.load(trainer.device).done, trainer.model.vision.state_dict()
+    wanted = shipped.vision.to(trainer.device).state_dict()
+    if not done or any(not torch.equal(found[name], t) for name, t in wanted.items()):
+        raise SystemExit(f"{trainer.folder} has another encoder than {folder}; name another.")
 
 
 def chosen(

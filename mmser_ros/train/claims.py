@@ -231,10 +231,13 @@ def _ablation(found: Mapping[str, Any] | None) -> str:
         (name, *(percent(row["kinds"].get(kind, {}).get("f1")) for kind in kinds))
         for name, row in found["rows"].items()
     ]
+    start = "the same frozen encoder, from the same glance"
+    if "weights" in found:
+        start = "the shipped encoder, from the same glance, which was trained on it anew"
     return (
-        f"Every row but the first was trained for {found['steps']} steps on the same frozen "
-        f"encoder, from the same glance (the shipped model is trained longer), and tried on the "
-        f"same {found['frames']} frames of the test split. Percent, CIDEr-D in hundredths of its "
+        f"Every row but the first was trained for {found['steps']} steps on {start} (the "
+        "shipped model is trained longer), and tried on the same "
+        f"{found['frames']} frames of the test split. Percent, CIDEr-D in hundredths of its "
         "best; mean over seeds and, from two on, how far its 95 % interval reaches (Student's "
         f"t).\n\n{table(heads, rows)}\n\n"
         "What `both` has more than each other row, in points, with 95 % intervals (paired "

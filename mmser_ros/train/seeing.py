@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmser_ros.train import floors
 from mmser_ros.train.ahead import Ahead
@@ -69,9 +69,13 @@ def vision(trainer: Trainer, frames: Examples, held: Examples) -> None:
             loss = heads.patch_loss(look(tokens), tokens, held.patches[few].long())
         return {"validation": loss}
 
-    parts = {"vision": model.vision, "look": look, "heads": heads}
     with Ahead(lambda k: batch(trainer, frames, k)) as ahead:
-        trainer.run("vision", parts, step, watch)
+        trainer.run("vision", parts(trainer), step, watch)
+
+
+def parts(trainer: Trainer) -> dict[str, nn.Module]:
+    """What this stage trains."""
+    return {"vision": trainer.model.vision, "look": trainer.look, "heads": trainer.heads}
 
 
 def batch(trainer: Trainer, frames: Examples, k: int) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: trai
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from mmser_ros.model import checkpoint
 from mmser_ros.model.config import DecoderConfig, ImageConfig, SerConfig, VisionConfig
 from mmser_ros.model.mmser import MmSer
 from mmser_ros.tokens import build_word_level
@@ -161,3 +163,28 @@ def test_unseen_frames_are_kept_from_vision(whole: Trainer, frames: Examples) ->
     first = whole.first_unseen(len(frames))
     rows = {int(r) for k in range(50) for r in whole.chosen("vision", k, 4, first)}
     assert rows == set(range(first)) and 0 < first < len(frames)
+
+
+def test_a_shipped_encoder_can_stand_for_the_vision_stage(
+    whole: Trainer,
+    frames: Examples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repository: Path,
+) -> None:
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    borrow = importlib.import_module("desk").borrow
+    model = tmp_path / "model"
+    checkpoint.save(whole.model, model)
+    one = trainer(tmp_path / "work")
+    for _ in range(2):
+        borrow(one, model)
+    seeing.vision(one, frames, frames)
+    for part in ("vision", "look"):
+        shipped = getattr(checkpoint.load(model), part).state_dict()
+        for name, tensor in getattr(one.model, part).state_dict().items():
+            assert torch.equal(tensor, shipped[name]), name
+    with pytest.raises(SystemExit, match="another encoder"):
+        borrow(trainer(whole.folder), model)  # in single precision, as it was trained
+    with pytest.raises(SystemExit, match="another kind of encoder"):
+        borrow(one, repository / "engines" / "nano")
