@@ -45,7 +45,7 @@ def _mcap(file: Path) -> Iterator[Message]:
     with file.open("rb") as stream:
         if stream.read(len(_MAGIC)) != _MAGIC:
             return
-        for kind, body in _flat(stream.read):
+        for kind, body in _flat(stream.read, file.stat().st_size):
             try:
                 if kind == _SCHEMA:
                     name, encoding, text = _strings(body[2:], 3)
@@ -64,27 +64,31 @@ def _mcap(file: Path) -> Iterator[Message]:
                 continue
 
 
-def _flat(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
+def _flat(read: Callable[[int], bytes], most: int) -> Iterator[tuple[int, bytes]]:
     """Records up to the end of the data, those in chunks included."""
-    for kind, body in _records(read):
+    for kind, body in _records(read, most):
         if kind == _DATA_END:
             return
         if kind == _CHUNK:
-            yield from _records(io.BytesIO(_unpacked(body)).read)
+            inner = _unpacked(body)
+            yield from _records(io.BytesIO(inner).read, len(inner))
         else:
             yield kind, body
 
 
-def _records(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
-    """Kind and body of each whole record; of a truncated chunk, what there is of it."""
+def _records(read: Callable[[int], bytes], most: int) -> Iterator[tuple[int, bytes]]:
+    """Kind and body of each whole record; of a truncated chunk, what there is of it.
+
+    There are ``most`` bytes to read; a damaged length may claim any number.
+    """
     while True:
         head = read(9)
         if len(head) < 9:
             return
         kind, size = struct.unpack("<BQ", head)
-        if kind == 0 or size > 2**40:
+        if kind == 0:
             return
-        body = read(size)
+        body = read(min(size, most))  # asked for more than memory holds, it would fail
         if len(body) == size or kind == _CHUNK:
             yield kind, body
         if len(body) < size:
