@@ -64,7 +64,7 @@ class Starts:
                 raise SystemExit("`mmser caption` gave no caption.")
             return spent(process, began)
 
-    def node(self, camera: Camera, listener: Listener, raw: bytes) -> Spent:
+    def node(self, camera: Camera, listener: Listener, image: Any) -> Spent:
         """The node."""
         command = ["-m", "mmser_ros.node.main", "--ros-args"]
         command += ["-p", f"model:='{self._model}'", "-p", f"engine:={self._engine}"]
@@ -72,7 +72,7 @@ class Starts:
         began = time.monotonic()
         with started(command) as process:
             while not listener.listen(PERIOD):
-                camera.publish(raw, time.time_ns())
+                camera.publish(image, time.time_ns())
                 if process.poll() is not None or time.monotonic() - began > PATIENCE:
                     raise SystemExit(f"The node gave no caption. {listener.problem}")
             return spent(process, began)
@@ -107,12 +107,11 @@ def spent(process: subprocess.Popen[bytes], began: float) -> Spent:
     return wall, usage.ru_utime + usage.ru_stime
 
 
-def robot(stack: contextlib.ExitStack) -> tuple[Camera, Listener, bytes] | None:
+def robot(stack: contextlib.ExitStack) -> tuple[Camera, Listener, Any] | None:
     """A camera, a listener and an image of theirs; None where there is no ROS."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     try:
-        from rclpy.serialization import serialize_message
         from sensor_msgs.msg import Image
 
         from mmser_ros.node.camera import Camera
@@ -123,7 +122,7 @@ def robot(stack: contextlib.ExitStack) -> tuple[Camera, Listener, bytes] | None:
     image = Image(width=640, height=480, step=1920, encoding="rgb8")
     image.data = array.array("B", bytes(640 * 480 * 3))
     camera = stack.enter_context(Camera("image", "sensor_msgs/msg/Image"))
-    return camera, stack.enter_context(Listener()), serialize_message(image)
+    return camera, stack.enter_context(Listener()), image
 
 
 def main() -> None:

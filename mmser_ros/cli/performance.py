@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mmser_ros.cli.failure import Failure
+from mmser_ros.cli.failure import OK, UNREADABLE, Failure
 from mmser_ros.cli.live_table import LiveTable
 from mmser_ros.cli.opening import opening
 from mmser_ros.node.transport import for_large_images
@@ -93,13 +93,13 @@ class _Child:
     process: subprocess.Popen[bytes]
     log: Path
 
-    may_end: bool = False
-    """Whether it ends by itself when it is done."""
+    may_end: tuple[int, ...] = ()
+    """Exit codes with which it ends by itself when it is done."""
 
     def check(self) -> None:
         """Raise Failure if it has died."""
         code = self.process.poll()
-        if code is not None and not (code == 0 and self.may_end):
+        if code is not None and code not in self.may_end:
             raise Failure(f"The {self.name} died (exit code {code}). {self.last_words()}")
 
     def last_words(self) -> str:
@@ -166,7 +166,7 @@ def _camera(recording: Recording, folder: Path, rate: float) -> Iterator[_Camera
         log.open("wb") as stream,
         _ended(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream)) as process,
     ):
-        camera = _Camera("camera", process, log, may_end=True)
+        camera = _Camera("camera", process, log, may_end=(OK, UNREADABLE))
         reader = threading.Thread(target=camera.follow, daemon=True)
         reader.start()
         yield camera

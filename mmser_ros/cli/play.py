@@ -11,13 +11,15 @@ import argparse
 import contextlib
 import json
 import os
-import struct
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmser_ros.cli.failure import OK, UNREADABLE, USAGE, Failure
+from mmser_ros.node.images import stamp_ns
 from mmser_ros.node.transport import for_large_images
 
 if TYPE_CHECKING:
@@ -51,19 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play; 1 if nobody listened or there was nothing to play."""
+    """Play; 1 if nobody listened, or something could not be read."""
     from mmser_ros.cli.bags import TF_STATIC, Bag, image_topic, info_topic
     from mmser_ros.cli.frames import is_bag
 
-    if not args.rate > 0:
-        raise Failure(f"--rate is {args.rate}; it must be more than 0.", USAGE)
+    for name in ("rate", "frames"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise Failure(f"--{name} is {value}; it must be more than 0.", USAGE)
     if not args.bag.exists() or not is_bag(args.bag):
         raise Failure(f"{args.bag} is no bag (a rosbag2 folder, an .mcap or a .db3 file).")
     bag = Bag(args.bag)
     topic = image_topic(bag, args.topic)
     info = info_topic(bag, topic.topic)
     static = next((item for item in bag.connections if item.topic == TF_STATIC), None)
-    topics = [topic.topic] if info is None else [topic.topic, info.topic]
     others = {item.topic: item.msgtype for item in (info, static) if item is not None}
     os.environ.update(for_large_images())
     try:
@@ -78,35 +81,72 @@ def run(args: argparse.Namespace) -> int:
             raise Failure(f"Nobody subscribed to {topic.topic} within {args.wait:g} s.")
         for missing in camera.missing:
             print(f"mmser: {missing} is not played; its message type is missing.", file=sys.stderr)
-        if static is not None:
+        belongs = [name for name in others if name not in camera.missing]
+        tally = _Tally()
+        if TF_STATIC in belongs:
+            belongs.remove(TF_STATIC)
             for _, _, raw in bag.messages([TF_STATIC]):
-                camera.publish(raw, topic=TF_STATIC)
-        played = 0
+                if (message := tally.read(camera, raw, TF_STATIC)) is not None:
+                    camera.publish(message, topic=TF_STATIC)
         while True:
-            played += _once(bag, camera, topic, topics, args)
-            if not args.loop or not played:
+            before = tally.played
+            _once(bag, camera, topic, belongs, args, tally)
+            if not args.loop or tally.played == before:
                 break
         camera.drain(2.0)
-    print(f"mmser: {played} frames played on {topic.topic}.", file=sys.stderr)
-    return OK if played else UNREADABLE
+    for sentence in bag.troubles:
+        print(f"mmser: {sentence}", file=sys.stderr)
+    print(f"mmser: {tally} on {topic.topic}.", file=sys.stderr)
+    return OK if tally.played and not tally.unreadable and not bag.troubles else UNREADABLE
+
+
+@dataclass
+class _Tally:
+    played: int = 0
+    unreadable: int = 0
+
+    def read(self, camera: Camera, raw: bytes, topic: str) -> Any:
+        """The message that the bytes are, or None; the first that is none is told."""
+        from mmser_ros.node.camera import Damaged
+
+        try:
+            return camera.read(raw, topic)
+        except Damaged as error:
+            if not self.unreadable:
+                print(f"mmser: a message of {topic} is not played: {error}", file=sys.stderr)
+            self.unreadable += 1
+            return None
+
+    def __str__(self) -> str:
+        said = f"{self.played} frames played"
+        return f"{said}, {self.unreadable} messages unreadable" if self.unreadable else said
 
 
 def _once(
-    bag: Bag, camera: Camera, images: Connection, topics: list[str], args: argparse.Namespace
-) -> int:
-    """Play the bag from begin to end; how many images that were."""
+    bag: Bag,
+    camera: Camera,
+    images: Connection,
+    belongs: Sequence[str],
+    args: argparse.Namespace,
+    tally: _Tally,
+) -> None:
+    """Play the bag from begin to end: images, and the topics that belong to them."""
     begin = time.monotonic()
     first: int | None = None
     number = 0
     stamps: dict[int, int] = {}
-    for item, received, raw in bag.messages(topics):
+    for item, received, raw in bag.messages([images.topic, *belongs]):
         is_image = item == images
         if is_image and number == args.frames:
             break
+        number += is_image
+        message = tally.read(camera, raw, item.topic)
+        if message is None:
+            continue
         first = received if first is None else first
         due = begin + (received - first) / 1e9 / args.rate
         time.sleep(max(0.0, due - time.monotonic()))
-        recorded = _recorded(raw)
+        recorded = stamp_ns(message)
         stamp: int | None = None
         if args.stamps == "now":
             # An image and its CameraInfo have one stamp, as recorded so played.
@@ -114,14 +154,7 @@ def _once(
             stamp = stamps[recorded]
         if is_image:
             if args.json:
-                told = {"frame": number, "stamp_ns": stamp or recorded}
+                told = {"frame": number - 1, "stamp_ns": stamp or recorded}
                 print(json.dumps({**told, "recorded_ns": recorded}), flush=True)
-            number += 1
-        camera.publish(raw, stamp, item.topic)
-    return number
-
-
-def _recorded(raw: bytes) -> int:
-    """The stamp at the beginning of a serialised image or CameraInfo (its header comes first)."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+            tally.played += 1
+        camera.publish(message, stamp, item.topic)

@@ -17,8 +17,12 @@ from rclpy.serialization import deserialize_message
 from mmser_ros.node.qos import TF_STATIC
 
 
+class Damaged(ValueError):
+    """A serialised message that cannot be read; says why."""
+
+
 class Camera:
-    """Publishes serialised messages: images, and what belongs to them.
+    """Publishes recorded messages: images, and what belongs to them.
 
     Reliable, so that any QoS fits.
     """
@@ -68,19 +72,22 @@ class Camera:
             time.sleep(0.02)
         return True
 
-    def publish(self, raw: bytes, stamp_ns: int | None = None, topic: str | None = None) -> None:
-        """Publish a serialised message, its header stamped anew unless ``stamp_ns`` is None.
+    def read(self, raw: bytes, topic: str) -> Any:
+        """A serialised message of one of the topics. Raises Damaged where the bytes make none."""
+        try:
+            return deserialize_message(bytes(raw), self._types[topic])
+        except RuntimeError as error:
+            raise Damaged(str(error).split(", at /")[0]) from error
 
-        An image if no ``topic`` is named; nothing if that topic is among the missing.
+    def publish(self, message: Any, stamp_ns: int | None = None, topic: str | None = None) -> None:
+        """Publish a message, its header stamped anew unless ``stamp_ns`` is None.
+
+        An image if no ``topic`` is named.
         """
-        name = topic or self.topic
-        if name not in self._types:
-            return
-        message = deserialize_message(bytes(raw), self._types[name])
         if stamp_ns is not None:
             seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
             message.header.stamp = Time(sec=seconds, nanosec=nanoseconds)
-        self._publishers[name].publish(message)
+        self._publishers[topic or self.topic].publish(message)
 
     def drain(self, timeout: float) -> None:
         """Wait until the subscribers have acknowledged everything, at most ``timeout`` seconds."""

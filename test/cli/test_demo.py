@@ -113,6 +113,7 @@ def test_what_cannot_be_played_is_said_in_a_sentence(
     assert main(["play", str(tmp_path)]) == 1
     bag = write_bag(tmp_path / "bag", "mcap", [compressed(0)])
     assert main(["play", str(bag), "--rate", "-1"]) == 2
+    assert main(["play", str(bag), "--frames", "0"]) == 2
     assert main(["play", str(bag), "--wait", "0.2"]) == 1
     assert "Nobody subscribed" in capsys.readouterr().err
 
@@ -127,3 +128,12 @@ def test_play_tells_which_frame_has_which_stamp(tmp_path: Path) -> None:
     stamps = [line["stamp_ns"] for line in told]
     assert stamps == sorted(set(stamps)) and stamps[0] > BEGIN
     assert (stamps[3] - stamps[0]) / 1e9 == pytest.approx(3 * 0.05 / 0.25, abs=0.3)
+
+
+def test_damaged_messages_are_told_and_the_rest_is_played(tmp_path: Path) -> None:
+    images = [compressed(0), compressed(1)[:9], compressed(2)[:40], compressed(3)]
+    ended = mmser("play", write_bag(tmp_path / "bag", "mcap", images), "--json")
+    assert ended.returncode == 1
+    assert [json.loads(line)["frame"] for line in ended.stdout.splitlines()] == [0, 3]
+    assert "2 frames played, 2 messages unreadable" in ended.stderr
+    assert "is not played" in ended.stderr and "Traceback" not in ended.stderr
