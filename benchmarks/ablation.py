@@ -222,11 +222,11 @@ class Table:
 def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]:
     """Train and try every row that is not yet in rows.jsonl; all rows, with their captions."""
     path = table.folder / "rows.jsonl"
-    rows: list[dict[str, Any]] = []
+    done: dict[tuple[str, int], dict[str, Any]] = {}
     if path.is_file():
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in rows if row.items() >= table.settings.items()]
-    done = {(row["row"], row["seed"]) for row in rows}
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in map(json.loads, lines) if row.items() >= table.settings.items()]
+        done = {(row["row"], row["seed"]): row for row in kept}
     truths = table.desk.truths
 
     def add(name: str, seed: int, written: list[Written]) -> None:
@@ -234,7 +234,7 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
         row = {"row": name, "seed": seed, **table.settings, "captions": said}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        rows.append(row)
+        done[name, seed] = row
         found = score(said, truths)
         figures = ", ".join(f"{key} {100 * found[key]:.2f}" for key in PAIRED)
         print(f"{name}, seed {seed}: {figures}", flush=True)
@@ -256,7 +256,7 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
                     add(one, seed, table.otherwise(trainer, one, written))
                 else:
                     add(one, seed, table.look(trainer, variant, table.coarse))
-    return rows
+    return list(done.values())
 
 
 def main() -> None:
