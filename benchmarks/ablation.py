@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ from mmser_ros.model.mmser import MmSer
 from mmser_ros.pixels import snapped
 from mmser_ros.runtime import weights
 from mmser_ros.salience import middle
-from mmser_ros.train import closer, refining, stages
+from mmser_ros.train import closer, lines, refining, stages
 from mmser_ros.train.closer import CloserLooks
 from mmser_ros.train.lessons import Lessons
 from mmser_ros.train.progress import Losses, Schedule
@@ -224,16 +223,14 @@ def fill(table: Table, names: Iterable[str], seeds: int) -> list[dict[str, Any]]
     path = table.folder / "rows.jsonl"
     done: dict[tuple[str, int], dict[str, Any]] = {}
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [row for row in map(json.loads, lines) if row.items() >= table.settings.items()]
+        kept = (row for row in lines.rows(path) if row.items() >= table.settings.items())
         done = {(row["row"], row["seed"]): row for row in kept}
     truths = table.desk.truths
 
     def add(name: str, seed: int, written: list[Written]) -> None:
         said = [table.desk.text(ids) for ids, _ in written]
         row = {"row": name, "seed": seed, **table.settings, "captions": said}
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        lines.add(path, row)
         done[name, seed] = row
         found = score(said, truths)
         figures = ", ".join(f"{key} {100 * found[key]:.2f}" for key in PAIRED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,6 +78,30 @@ def test_seeds_are_summed_up(benchmark) -> None:
     assert both["kinds"]["scene"]["f1"] == 1 and both["kinds"]["colour"]["f1"] == 0.5
     (gained,) = found["gains"].values()
     assert gained["exact_match"] == {"gain": 0.5, "low": 0.5, "high": 0.5}
+
+
+def test_rows_are_made_that_are_not_kept_whole(benchmark, tmp_path: Path) -> None:
+    ablation = benchmark("ablation")
+    desk = SimpleNamespace(truths=[parse(text) for text in TRUE], text=lambda said: said)
+    made: list[tuple[str, int]] = []
+    table = SimpleNamespace(
+        desk=desk,
+        folder=tmp_path,
+        settings={"steps": 3},
+        coarse=[(text, []) for text in TRUE],
+        trainer=lambda name, seed: made.append((name, seed)),
+        train=lambda trainer, variant: None,
+        look=lambda trainer, variant, drafts: drafts,
+    )
+    names = ["single pass", "draft alone"]
+    every = [(ablation.GLANCE, 0), *((name, seed) for seed in (0, 1) for name in names)]
+    rows = ablation.fill(table, names, seeds=2)
+    assert [(row["row"], row["seed"]) for row in rows] == every and made == every[1:]
+    kept = (tmp_path / "rows.jsonl").read_text().splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join([*kept[:2], *kept[:4], kept[4][:20], ""]))
+    made.clear()
+    rows = ablation.fill(table, names, seeds=2)
+    assert [(row["row"], row["seed"]) for row in rows] == every and made == every[-1:]
 
 
 def test_the_interval_of_a_mean_is_students(benchmark) -> None:
