@@ -98,10 +98,12 @@ def test_rows_are_made_that_are_not_kept_whole(benchmark, tmp_path: Path) -> Non
     rows = ablation.fill(table, names, seeds=2)
     assert [(row["row"], row["seed"]) for row in rows] == every and made == every[1:]
     kept = (tmp_path / "rows.jsonl").read_text().splitlines()
-    (tmp_path / "rows.jsonl").write_text("\n".join([*kept[:2], *kept[:4], kept[4][:20], ""]))
+    (tmp_path / "rows.jsonl").write_text("\n".join([*kept[:2], *kept[:4], kept[4][:20]]))
     made.clear()
-    rows = ablation.fill(table, names, seeds=2)
-    assert [(row["row"], row["seed"]) for row in rows] == every and made == every[-1:]
+    for again in (every[-1:], []):
+        rows = ablation.fill(table, names, seeds=2)
+        assert [(row["row"], row["seed"]) for row in rows] == every and made == again
+        made.clear()
 
 
 def test_the_interval_of_a_mean_is_students(benchmark) -> None:
