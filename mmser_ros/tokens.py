@@ -37,8 +37,8 @@ class Tokenizer:
             raise BadModel(f"{path} cannot be read as a tokenizer: {error}.") from error
 
     def save(self, path: Path) -> None:
-        """Write a tokenizer.json."""
-        self._tokenizer.save(str(path))
+        """Write a tokenizer.json. Raises OSError."""
+        path.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
 
     @property
     def vocabulary(self) -> int:

@@ -38,13 +38,15 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     args = _parser(words).parse_args(words)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("mmser: ended by Ctrl-C.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough (`mmser caption ... | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 128 + signal.SIGPIPE
     except Failure as failure:
         print(f"mmser: {failure}", file=sys.stderr)
@@ -52,6 +54,20 @@ def main(argv: list[str] | None = None) -> int:
     except _expected() as error:
         print(f"mmser: {error}", file=sys.stderr)
         return UNREADABLE
+    except OSError as error:
+        # A full disk, most often; commands that know more have said it in a Failure.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mmser: {where}{error.strerror or error}.", file=sys.stderr)
+        _forget_output()
+        return UNREADABLE
+
+
+def _forget_output() -> None:
+    """Let go what cannot be written, or Python would try it again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:

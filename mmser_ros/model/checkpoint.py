@@ -6,6 +6,8 @@ measured, on every engine.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -25,7 +27,7 @@ def save(model: MmSer, folder: Path, statistics: dict[str, torch.Tensor] | None 
     """Write config.json and model.safetensors; each replaces the old one whole or not at all.
 
     ``statistics`` are stored beside the weights in single precision, with ``familiarity.``
-    before their names.
+    before their names. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {
@@ -35,11 +37,21 @@ def save(model: MmSer, folder: Path, statistics: dict[str, torch.Tensor] | None 
     }
     for name, value in (statistics or {}).items():
         state[STATISTICS + name] = value.float().contiguous()
-    with replacing(folder / WEIGHTS) as weights:
-        save_file(state, weights)
-        weights.chmod(0o644)  # save_file lets nobody else read them
+    write_tensors(folder / WEIGHTS, state)
     with replacing(folder / "config.json") as config:
         config.write_text(model.config.to_json(), encoding="utf-8")
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], header: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all. Raises OSError."""
+    with replacing(path) as partial:
+        try:
+            save_file(dict(tensors), partial, header)
+        except SafetensorError as error:  # a full disk, for one
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        partial.chmod(0o644)  # save_file lets nobody else read it
 
 
 def load(folder: Path) -> MmSer:

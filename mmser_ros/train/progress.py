@@ -17,11 +17,12 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mmser_ros.files import replacing
+from mmser_ros.model.checkpoint import write_tensors
+from mmser_ros.model.config import BadModel
 from mmser_ros.train.lines import add
 from mmser_ros.train.optimiser import Optimiser
 from mmser_ros.train.times import note
@@ -210,7 +211,7 @@ class Checkpoint:
         _replace(self.path, weights | moments, header)
 
     def load(self, device: torch.device) -> Reached:
-        """Take up the last checkpoint, if there is one."""
+        """Take up the last checkpoint, if there is one. Raises BadModel if it is damaged."""
         if not self.path.is_file():
             return Reached()
         tensors, header = _read(self.path, device)
@@ -231,12 +232,16 @@ class Checkpoint:
 
 
 def _read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safe_open(path, "pt") as file:
-        header = file.metadata()
-    return load_file(path, str(device)), header
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata()
+        return load_file(path, str(device)), header
+    except SafetensorError as error:
+        raise BadModel(
+            f"{path} is damaged ({error}); without that file, the stage begins anew."
+        ) from error
 
 
 def _replace(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        save_file({n: t.contiguous().clone() for n, t in tensors.items()}, partial, header)
+    write_tensors(path, {n: t.contiguous().clone() for n, t in tensors.items()}, header)

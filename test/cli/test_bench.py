@@ -43,7 +43,7 @@ def test_every_stage_of_an_engine_is_measured(
     tiny_model: Path, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib draws the chart")
-    out, chart = tmp_path / "out/bench.json", tmp_path / "out/bench.png"
+    out, chart = tmp_path / "out/bench.json", tmp_path / "out/drawn"
     words = ["--engine", "onnx", "--precision", "fp32", "--json", out, "--chart", chart]
     assert bench(tiny_model, bag, *words) == 0
     said = capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,16 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(caption, "run", interrupted)
     assert main(["caption", "x"]) == 130
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", ["doctor --json", "bench --engine cuda --frames 1"])
+def test_output_that_cannot_be_written_is_told_in_a_sentence(words: str) -> None:
+    command = [sys.executable, "-m", "mmser_ros.cli", *words.split()]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "mmser: No space left on device."
+    assert "Traceback" not in ended.stderr and "ignored" not in ended.stderr

@@ -209,6 +209,11 @@ def test_truncated_weights_are_refused_with_a_sentence(
         checkpoint.load(tmp_path)
 
 
+def test_weights_that_cannot_be_written_end_as_any_file_does(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        checkpoint.write_tensors(tmp_path / "nowhere/model.safetensors", {"x": torch.ones(3)})
+
+
 def test_weights_of_another_shape_are_refused(model: MmSer, tmp_path: Path) -> None:
     checkpoint.save(model, tmp_path)
     raw = json.loads(model.config.to_json())

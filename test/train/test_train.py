@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import nn
 
+from mmser_ros.model.config import BadModel
 from mmser_ros.model.look import Look, ReadOut, quarters
 from mmser_ros.train.ahead import Ahead
 from mmser_ros.train.heads import ATTRIBUTES, FRAME_SIZES, THINGS, UNTOLD, Heads
@@ -143,6 +144,15 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None
 def test_a_finished_stage_is_only_loaded(tmp_path: Path) -> None:
     whole = _fit(tmp_path)
     assert torch.equal(whole.weight, _fit(tmp_path, killed_at=0).weight)
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: int) -> None:
+    _fit(tmp_path)
+    path = tmp_path / "line.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(BadModel, match=r"line\.safetensors is damaged"):
+        _fit(tmp_path)
 
 
 def test_time_spent_before_a_kill_counts(tmp_path: Path) -> None:
