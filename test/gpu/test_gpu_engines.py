@@ -1,4 +1,7 @@
-"""Engines of a GPU: the captions of ONNX Runtime in fp32, however a sequence is appended to."""
+"""Engines of a GPU: the captions of ONNX Runtime in fp32, however a sequence is appended to.
+
+That of torch is tried on a GPU that is acted, too, so that what is not run here every day works.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +23,6 @@ from mmser_ros.runtime.engine import Engine, EngineError, Prefix
 from mmser_ros.runtime.registry import open_engine
 from mmser_ros.runtime.store import Store
 from mmser_ros.types import Frame
-
-try:
-    probe_driver()
-except EngineError as error:
-    pytest.skip(str(error), allow_module_level=True)
 
 FRAMES = 12
 Open = Callable[..., Engine]
@@ -41,11 +40,37 @@ def tensorrt(folder: Path, store: Store, precision: str, *, package: str) -> Eng
     return open_tensorrt(folder, package=package, precision=precision, store=store)
 
 
-OPENERS = {
+OPENERS: dict[str, Open] = {
     "torch": cuda,
     "tensorrt": partial(tensorrt, package="tensorrt"),
     "tensorrt_rtx": partial(tensorrt, package="tensorrt_rtx"),
 }
+ACTED = "torch, acted"
+
+
+def hindrance(package: str) -> str | None:
+    """Why an engine cannot be tried here; None if it can."""
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    try:
+        probe_driver()
+    except EngineError as error:
+        return str(error)
+    if package == "torch":
+        import torch
+
+        return None if torch.cuda.is_available() else "this torch cannot use the GPU"
+    return None if importlib.util.find_spec("cuda") else "cuda-bindings is not installed"
+
+
+def tried() -> list[Any]:
+    """Every engine, those that cannot be tried to be skipped."""
+    reasons = {name: hindrance(name) for name in OPENERS}
+    reasons[ACTED] = None if importlib.util.find_spec("torch") else "torch is not installed"
+    return [
+        pytest.param(name, marks=pytest.mark.skip(reason=reason) if reason else ())
+        for name, reason in reasons.items()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +79,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(tmp_path_factory.mktemp("engines"))
 
 
-@pytest.fixture(scope="module", params=OPENERS)
-def opened(request: pytest.FixtureRequest, store: Store) -> Open:
-    """Opens a folder with an engine; skips where it cannot be used."""
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    if request.param == "torch":
-        torch = pytest.importorskip("torch")
-        if not torch.cuda.is_available():
-            pytest.skip("this torch cannot use the GPU")
-    elif importlib.util.find_spec("cuda") is None:
-        pytest.skip("cuda-bindings is not installed")
-    return partial(OPENERS[request.param], store=store)
+@pytest.fixture(scope="module", params=tried())
+def opened(request: pytest.FixtureRequest, store: Store) -> Iterator[Open]:
+    """Opens a folder with an engine."""
+    if request.param in OPENERS:
+        yield partial(OPENERS[request.param], store=store)
+        return
+    from acted_cuda import acted_cuda
+
+    with pytest.MonkeyPatch.context() as patch, acted_cuda(patch):
+        yield partial(cuda, store=store)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,12 @@
-"""The engine of torch on a GPU, its buckets tried on the CPU. CUDA graphs: test/gpu."""
+"""The engine of torch on a GPU: its buckets on the CPU, its CUDA graphs on a GPU that is acted.
+
+On a real one: test/gpu.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +14,8 @@ import pytest
 from generation import check_generation
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from acted_cuda import NAME, Graph, acted_cuda
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.model.config import ModelConfig, load_config
@@ -28,9 +35,21 @@ def reference(tiny_model: Path) -> Engine:
     return TorchEngine(tiny_model, threads=1)
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_model: Path) -> Engine:
-    return CudaEngine(tiny_model, device="cpu")
+@pytest.fixture(scope="module", params=["cpu", "cuda"])
+def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        if request.param == "cuda":
+            stack.enter_context(acted_cuda(patch))
+        yield CudaEngine(tiny_model, device=request.param)
+
+
+def test_what_torch_cannot_do_is_said(tiny_model):
+    with pytest.raises(EngineError, match="'int8' on a GPU; choose from fp32, bf16"):
+        CudaEngine(tiny_model, precision="int8")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(EngineError, match="cannot use a GPU: it"):
+        CudaEngine(tiny_model)
 
 
 def prefix_of(engine: Engine, config: ModelConfig) -> Prefix:
@@ -53,6 +72,11 @@ def test_logits_of_every_width_are_those_of_torch(engine, reference, config, tok
         assert one.length == config.visual_tokens + 3 + tokens
     for found, expected in zip(*rows, strict=True):
         assert found.shape == expected.shape and np.allclose(found, expected, atol=5e-5)
+
+
+def test_every_bucket_is_captured(engine):
+    captured = [isinstance(bucket._replay.__self__, Graph) for bucket in engine._buckets.values()]
+    assert captured and all(found == (engine.info.device == NAME) for found in captured)
 
 
 def test_rewound_tokens_leave_no_trace(engine, config):
@@ -108,18 +132,21 @@ def test_logits_outlive_the_next_call(engine, config):
         assert np.array_equal(rows, before)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_captions_are_those_of_torch(tiny_model, precision):
+def test_captions_are_those_of_torch(tiny_model, precision, device, monkeypatch):
     rng = np.random.default_rng(0)
     captioners = [Captioner.load(tiny_model, engine="torch", threads=1) for _ in range(2)]
-    captioners[0]._engine = CudaEngine(tiny_model, precision=precision, device="cpu")
-    assert captioners[0].info.precision == precision
     texts: list[list[str]] = [[], []]
-    for _ in range(10):
-        frame = Frame(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
-        for found, captioner in zip(texts, captioners, strict=True):
-            glance = captioner.glance(frame)
-            found += [glance.caption.text, captioner.refine(glance).text]
+    with acted_cuda(monkeypatch) if device == "cuda" else nullcontext():
+        captioners[0]._engine = CudaEngine(tiny_model, precision=precision, device=device)
+        assert captioners[0].info.precision == precision
+        assert captioners[0].info.device == (NAME if device == "cuda" else "cpu")
+        for _ in range(10):
+            frame = Frame(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+            for found, captioner in zip(texts, captioners, strict=True):
+                glance = captioner.glance(frame)
+                found += [glance.caption.text, captioner.refine(glance).text]
     same = sum(a == b for a, b in zip(*texts, strict=True))
     assert same == 20 if precision == "fp32" else same >= 5  # random weights have many near ties
 
@@ -130,12 +157,3 @@ def test_bf16_spares_geometry_and_batch_norms(tiny_model):
     assert model.ser.place.centres.dtype == torch.float32
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms and all(norm.weight.dtype == torch.float32 for norm in norms)
-
-
-def test_what_torch_cannot_do_is_said(tiny_model):
-    with pytest.raises(EngineError, match="'int8' on a GPU; choose from fp32, bf16"):
-        CudaEngine(tiny_model, precision="int8")
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
-    with pytest.raises(EngineError, match="cannot use a GPU: it"):
-        CudaEngine(tiny_model)
