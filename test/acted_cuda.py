@@ -22,12 +22,13 @@ from torch.utils._pytree import tree_leaves
 
 HOST, GPU = torch.device("cpu"), torch.device("cuda", 0)
 NAME = "a GPU that is acted"
+CAST = torch.autocast
 
 MOVING = {"to", "cpu", "cuda"}
 INDEXING = {"__getitem__", "__setitem__", "index_put_"}
 READING = {"cpu", "item", "tolist", "numpy", "__bool__", "__int__", "__float__", "nonzero"}
 """What makes the host wait for the GPU."""
-ACROSS = {*MOVING, *INDEXING, "copy_", "_has_compatible_shallow_copy_type"}
+ACROSS = {*MOVING, *INDEXING, "copy_", "__deepcopy__", "_has_compatible_shallow_copy_type"}
 """What may be given tensors of both devices."""
 
 
@@ -40,12 +41,16 @@ class Graph:
     """What ``torch.cuda.CUDAGraph`` keeps."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Callable[[], Any], Any]] = []
+        self.calls: list[tuple[Callable[[], Any], Any, bool]] = []
+
+    def keep(self, call: Callable[[], Any], results: Any) -> None:
+        self.calls.append((call, results, torch.is_autocast_enabled("cpu")))
 
     def replay(self) -> None:
-        with torch._C.DisableTorchFunction():
-            for call, results in self.calls:
-                for old, new in zip(tree_leaves(results), tree_leaves(call()), strict=True):
+        for call, results, cast in self.calls:
+            with CAST("cpu", enabled=cast, cache_enabled=False), torch._C.DisableTorchFunction():
+                again = call()
+                for old, new in zip(tree_leaves(results), tree_leaves(again), strict=True):
                     if isinstance(old, Tensor):
                         old.copy_(new)
 
@@ -79,7 +84,7 @@ class Acting(TorchFunctionMode):
         if self.capturing and (there == GPU or any(map(_on_gpu, given))):
             if name in MOVING and there != place(args[0]):
                 raise RuntimeError(f"{name}: operation not permitted when stream is capturing")
-            self.capturing.calls.append((partial(func, *args, **kwargs), result))
+            self.capturing.keep(partial(func, *args, **kwargs), result)
         if name in MOVING and result is args[0] and there != place(result):
             result = result.clone()
         for one in tree_leaves(result):
@@ -178,7 +183,8 @@ def _cut_by_gpu(name: str, args: Any) -> bool:
 @contextmanager
 def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Within it, torch seems to have a GPU, in this thread and in pools that are made."""
-    acting, autocast, generator = Acting(), torch.autocast, torch.Generator
+    acting, plain = Acting(), torch.nn.Parameter.__new__
+    generator = torch.Generator
 
     class Event:
         def record(self) -> None:
@@ -199,7 +205,7 @@ def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
     class Autocast:
         def __new__(cls, device_type: str, *how: Any, **named: Any) -> Any:
-            return autocast("cpu", *how, **named)
+            return CAST("cpu", *how, **named)
 
     class Generator:
         def __new__(cls, device: Any = None) -> Any:
@@ -209,8 +215,18 @@ def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
         def wait_stream(self, other: Any) -> None:
             pass
 
-    def pool(*given: Any, **named: Any) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(*given, **named, initializer=Acting().__enter__)
+    class Pool(ThreadPoolExecutor):
+        def submit(self, task: Any, *given: Any, **named: Any) -> Any:
+            def within() -> Any:
+                with Acting():
+                    return task(*given, **named)
+
+            return super().submit(within)
+
+    def parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        made = plain(cls, data, requires_grad)
+        _mark(made, place(data))
+        return made
 
     acted = {
         "is_available": lambda: True,
@@ -222,11 +238,15 @@ def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
         "CUDAGraph": Graph,
         "graph": graph,
         "Event": Event,
+        "is_current_stream_capturing": lambda: acting.capturing is not None,
+        "manual_seed_all": lambda seed: None,
     }
     for name, instead in acted.items():
         patch.setattr(torch.cuda, name, instead)
     patch.setattr(torch, "autocast", Autocast)
     patch.setattr(torch, "Generator", Generator)
-    patch.setattr("mmser_ros.train.ahead.ThreadPoolExecutor", pool)
+    patch.setattr(torch.nn.Parameter, "__new__", parameter)
+    for module in ("ahead", "optimiser"):
+        patch.setattr(f"mmser_ros.train.{module}.ThreadPoolExecutor", Pool)
     with acting:
         yield

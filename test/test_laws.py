@@ -39,6 +39,7 @@ TORCH_ROOMS = (
     "train/",
     "runtime/torch_engine.py",
     "runtime/cuda_engine.py",
+    "runtime/cuda_graphs.py",
     "runtime/export.py",
 )
 

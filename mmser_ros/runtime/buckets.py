@@ -6,11 +6,17 @@ keeps out of sight.
 
 from __future__ import annotations
 
+from mmser_ros.model.config import ModelConfig
+
 BUCKETS = (1, 8, 16, 32)
 """Tokens of one call. One decodes; the others verify drafts."""
+OPENING = 32
+"""Calls that open sequences are prepared for texts of so many tokens, twice as many and so on."""
 STEP = 16
 """Calls wider than all buckets, which open sequences, are padded to a multiple of this by engines
 that prepare themselves anew for every width."""
+BESIDE = (2.0, 2.0, 3.0, 3.0)
+"""Place of a detail that touches nothing, for padding: fractions of the frame, which ends at 1."""
 
 
 def buckets_within(positions: int) -> tuple[int, ...]:
@@ -25,6 +31,16 @@ def bucket_for(tokens: int, length: int, positions: int) -> int | None:
     """
     fitting = (width for width in BUCKETS if width >= tokens and length + width <= positions)
     return next(fitting, None)
+
+
+def opening_widths(config: ModelConfig) -> tuple[int, ...]:
+    """Lengths of texts behind the visual tokens that calls which open sequences are prepared for.
+
+    The longest is a second look's: its prompt with a draft, and the draft to verify.
+    """
+    prompt, room = config.prompt, config.decoder.positions - config.visual_tokens
+    longest = len(prompt.refine) + len(prompt.separator) + 2 * prompt.limit
+    return tuple(min(width, room) for width in range(OPENING, longest + OPENING, OPENING))
 
 
 def padded_width(tokens: int) -> int:

@@ -1,4 +1,4 @@
-"""CUDA without TensorRT: torch on a GPU, with a CUDA graph for each bucket of the decoder.
+"""CUDA without TensorRT: torch on a GPU, with a CUDA graph for each shape of each call.
 
 In bf16, weights and products are bf16, while norms, softmax and geometry stay single (torch's
 autocast). The graphs write the cache at a position that lies on the GPU and choose the next token
@@ -8,28 +8,28 @@ there, so that a caption is written without the GPU waiting for the host.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmser_ros.model.mmser import MmSer
-from mmser_ros.runtime.buckets import bucket_for, buckets_within
+from mmser_ros.model.mmser import MmSer, seen, sharpened
+from mmser_ros.runtime.buckets import BESIDE, bucket_for, buckets_within, opening_widths
+from mmser_ros.runtime.cuda_graphs import Bucket, DeviceScores, Opening, Stage, Step, choices
 from mmser_ros.runtime.engine import Choice, EngineError, Floats, Levels, Scores, lengthened
 from mmser_ros.runtime.scores import one_ahead
 from mmser_ros.runtime.torch_engine import TorchEngine
-
-log = logging.getLogger(__name__)
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class CudaEngine(TorchEngine):
-    """The torch engine with buckets: for a GPU. On a CPU it runs too, without CUDA graphs."""
+    """The torch engine on a GPU, prepared for the shapes that a captioner asks for; all others
+    run as they come. On a CPU it runs too, without CUDA graphs.
+    """
 
     def __init__(self, folder: Path, *, precision: str = "fp32", device: str = "cuda") -> None:
         """Load a model folder. Raises BadModel, or EngineError for an unusable GPU.
@@ -48,37 +48,81 @@ class CudaEngine(TorchEngine):
         self._kind = kind
         self.info = dataclasses.replace(self.info, precision=precision)
         with torch.inference_mode():
-            self._step = _Step(1, self._device, self._appended)
-            self._buckets = {
-                width: _Bucket(width, self._device, self._appended) if width > 1 else self._step
-                for width in buckets_within(self._positions)
-            }
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Capture a frame's way through the model, and that of crops and texts of every size."""
+        config, device = self._model.config, self._device
+        image, ser = config.image, config.ser
+        size = (image.channels, image.height, image.width)
+        self._encoders = {
+            count: Stage(
+                f"Encoding {count} images", self._seen, [self._zeros(count, *size)], device
+            )
+            for count in range(1, max(1, image.crops) + 1)
+        }
+        levels, *more = self._encoders[1](self._zeros(1, *size))
+        self._nothing = (levels[:0], *(one[:0] for one in more))
+        self._connector = Stage("The glance", self._connected, [levels[:, -1]], device)
+        (prefix,) = self._connector(levels[:, -1])
+        details = torch.zeros_like(levels).expand(image.crops, *levels.shape[1:])
+        drafts = torch.zeros(ser.draft_positions, dtype=torch.long, device=device)
+        places = self._zeros(image.crops, 4)
+        given = [levels, details, places, drafts, drafts]
+        self._sharpener = Stage("The second look", self._sharpened, given, device)
+        self._openings = {
+            width: Opening(width, prefix, self._opened, device) for width in opening_widths(config)
+        }
+        self._step = Step(self._appended, device)
+        self._buckets = {
+            width: Bucket(width, self._appended, device) if width > 1 else self._step
+            for width in buckets_within(self._positions)
+        }
 
     @torch.inference_mode()
     def encode(self, pixels: Floats) -> Levels:
         """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
-        with self._cast():
-            return super().encode(pixels)
+        if len(pixels):
+            encode = self._encoders.get(len(pixels), self._seen)
+            levels, pooled, *things = encode(self._tensor(pixels))
+        else:  # as a model asks that looks at no details
+            levels, pooled, *things = self._nothing
+        shown = things[0].cpu().numpy() if things else None
+        return Levels(levels, shown, pooled.cpu().numpy())
 
     @torch.inference_mode()
     def glance(self, levels: Levels) -> Tensor:
         """Last level of one image -> prefix (1, N, D)."""
-        with self._cast():
-            return super().glance(levels)
+        return self._connector(levels.tokens[:, -1])[0]
 
     @torch.inference_mode()
     def sharpen(
         self, levels: Levels, details: Levels, places: Floats, draft: Sequence[int]
     ) -> Tensor:
         """Levels of frame and details, and a draft -> prefix (1, N, D)."""
-        with self._cast():
-            return super().sharpen(levels, details, places, draft)
+        config = self._model.config
+        crops, longest = config.image.crops, config.ser.draft_positions
+        if len(places) > crops or len(draft) > longest:
+            with self._cast():
+                return super().sharpen(levels, details, places, draft)
+        near = levels.tokens.new_zeros(crops, *levels.tokens.shape[1:])
+        near[: len(places)] = details.tokens
+        where = np.full((crops, 4), BESIDE, np.float32)
+        where[: len(places)] = places
+        words = np.zeros((2, longest), np.int64)  # ids, and which of them are there
+        words[0, : len(draft)], words[1, : len(draft)] = draft, 1
+        ids, there = torch.from_numpy(words).to(self._device)
+        return self._sharpener(levels.tokens, near, self._tensor(where), ids, there)[0]
 
     @torch.inference_mode()
     def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Scores:
         """Open a sequence; scores of its last ``keep`` positions."""
-        with self._cast():
-            return super().prefill(prefix.to(self._kind), ids, keep)
+        width = next((width for width in self._openings if width >= len(ids)), None)
+        if width is None or keep > len(ids):
+            with self._cast():
+                return super().prefill(prefix.to(self._kind), ids, keep)
+        self._length = prefix.shape[1] + len(ids)
+        return self._openings[width].run(prefix, ids, keep)
 
     @torch.inference_mode()
     def extend(self, ids: Sequence[int]) -> Scores:
@@ -104,8 +148,10 @@ class CudaEngine(TorchEngine):
 
     def close(self) -> None:
         """Free the weights and the CUDA graphs."""
+        self._encoders.clear()
+        self._openings.clear()
         self._buckets.clear()
-        del self._step
+        del self._connector, self._sharpener, self._step
         super().close()
 
     @property
@@ -113,13 +159,45 @@ class CudaEngine(TorchEngine):
         return self._cache.shape[2]
 
     def _scores(self, logits: Tensor) -> Scores:
-        return _DeviceScores(logits, choices(logits))
+        return DeviceScores(logits, choices(logits))
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, device=self._device)
+
+    # Of the functions that are captured, nothing but the shapes may depend on the host.
+
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Levels, each averaged over its tokens, and what the look head sees, if there is one."""
+        with self._cast():
+            levels, *things = seen(self._model, pixels)
+        return levels, levels.float().mean(2).flatten(1), *(one.float() for one in things)
+
+    def _connected(self, last: Tensor) -> tuple[Tensor]:
+        with self._cast():
+            return (self._model.connector(last),)
+
+    def _sharpened(
+        self, levels: Tensor, details: Tensor, places: Tensor, ids: Tensor, there: Tensor
+    ) -> tuple[Tensor]:
+        """The prefix; of ids (T,) those count that are ``there``."""
+        draft = self._model.decoder.embed(ids)[None]
+        valid = there[None] > 0
+        with self._cast():
+            return (sharpened(self._model, levels, details[None], places[None], draft, valid),)
+
+    def _opened(self, prefix: Tensor, ids: Tensor) -> Tensor:
+        """Logits (n, V) of ids (n,) behind a prefix (1, N, D); both are then in the cache."""
+        visual = prefix.shape[1]
+        length = torch.zeros(1, dtype=torch.long, device=self._device)
+        first = torch.tensor([visual])  # on the CPU, where it is read
+        with self._cast():
+            x = torch.cat([prefix[0].to(self._kind), self._model.decoder.embed(ids)])
+            logits, fresh = self._model.decoder.extend(x, self._cache[:, :, :0], length, first)
+        self._cache[:, :, : len(x)] = fresh
+        return logits
 
     def _appended(self, ids: Tensor, length: Tensor) -> Tensor:
-        """Logits (n, V) of ids (n,) behind ``length`` (1,) slots, which are then in the cache.
-
-        Shapes are all that it takes from the host, so that it can be captured.
-        """
+        """Logits (n, V) of ids (n,) behind ``length`` (1,) slots, which are then in the cache."""
         with self._cast():
             x = self._model.decoder.embed(ids)
             whole = torch.zeros(1, dtype=torch.long)  # on the CPU, where it is read
@@ -134,118 +212,6 @@ class CudaEngine(TorchEngine):
         return torch.autocast(
             self._device.type, torch.bfloat16, enabled=enabled, cache_enabled=False
         )
-
-
-def choices(logits: Tensor) -> Tensor:
-    """The most probable token (the lowest id of equals) and its chance: (n, V) -> (n, 2)."""
-    logits = logits.float()
-    top, token = logits.max(-1)
-    chance = 1 / (logits - top[:, None]).exp().sum(-1)
-    return torch.stack([token.double(), chance.double()], -1)
-
-
-def _choice(row: Tensor) -> Choice:
-    token, chance = row.tolist()
-    return int(token), chance
-
-
-class _DeviceScores:
-    """Scores that lie on the GPU, whence only what is asked for is copied."""
-
-    def __init__(self, logits: Tensor, choices: Tensor) -> None:
-        self._logits, self._choices = logits, choices
-
-    def best(self) -> Iterator[Choice]:
-        """The most probable token after each position, in order."""
-        return map(_choice, self._choices.cpu())
-
-    def logits(self) -> Floats:
-        """(n, V)."""
-        found: Floats = self._logits.float().cpu().numpy()
-        return found.copy()
-
-
-class _Bucket:
-    """Calls of one width, over memory of its own; shorter ones are padded."""
-
-    def __init__(
-        self, width: int, device: torch.device, append: Callable[[Tensor, Tensor], Tensor]
-    ) -> None:
-        self._append = append
-        self._given = torch.zeros(1 + width, dtype=torch.long, device=device)
-        """The length of the sequence, then the ids to append to it."""
-        self._found = self._compute()
-        self._replay = self._refresh
-        if device.type == "cuda":
-            self._capture(width)
-
-    def run(self, ids: Sequence[int], length: int) -> Scores:
-        """Append ids (at most its width) behind ``length`` positions; scores of them."""
-        self.give(ids, length)
-        self._replay()
-        logits, chosen = self._found
-        return _DeviceScores(logits[: len(ids)], chosen[: len(ids)])
-
-    def give(self, ids: Sequence[int], length: int) -> None:
-        """Say what is to be appended. The copy is begun; nothing waits for its end."""
-        given = torch.tensor([length, *map(int, ids)])
-        self._given[: len(given)].copy_(given, non_blocking=True)
-
-    def _compute(self) -> tuple[Tensor, Tensor]:
-        logits = self._append(self._given[1:], self._given[:1])
-        return logits, choices(logits)
-
-    def _refresh(self) -> None:
-        self._found = self._compute()
-
-    def _capture(self, width: int) -> None:
-        stream, beside = torch.cuda.current_stream(), torch.cuda.Stream()
-        beside.wait_stream(stream)
-        with torch.cuda.stream(beside):
-            self._compute()  # libraries set themselves up outside of the graph
-        stream.wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph):
-                found = self._compute()
-        except RuntimeError as error:
-            log.warning("Decoding %d tokens goes without a CUDA graph: %s", width, error)
-            return
-        self._found, self._replay = found, graph.replay
-
-
-class _Step(_Bucket):
-    """Calls of one token, each of which can be the last one's choice."""
-
-    def __init__(
-        self, width: int, device: torch.device, append: Callable[[Tensor, Tensor], Tensor]
-    ) -> None:
-        super().__init__(width, device, append)
-        gpu = device.type == "cuda"
-        landing = torch.zeros((2, 2), dtype=torch.double, pin_memory=gpu)
-        events = [torch.cuda.Event() if gpu else None for _ in landing]
-        self._landings = itertools.cycle(zip(landing, events, strict=True))
-
-    def begin(self) -> Callable[[], Choice]:
-        """Append what was given or chosen last; returns what waits for the choice after it."""
-        self._replay()
-        landing, event = next(self._landings)
-        landing.copy_(self._found[1][0], non_blocking=True)
-        if event is not None:
-            event.record()
-
-        def wait() -> Choice:
-            if event is not None:
-                event.synchronize()
-            return _choice(landing)
-
-        return wait
-
-    def _compute(self) -> tuple[Tensor, Tensor]:
-        logits, chosen = super()._compute()
-        self._given[0] += 1
-        self._given[1:] = chosen[:, 0]
-        return logits, chosen
 
 
 def _type_of(precision: str) -> torch.dtype:

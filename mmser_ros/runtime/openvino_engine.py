@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import with_weights
-from mmser_ros.runtime.buckets import padded_width
+from mmser_ros.runtime.buckets import BESIDE, padded_width
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
 from mmser_ros.runtime.graphs import DECODE, GRAPHS, SHARPEN, Graph, read_parameters
 from mmser_ros.runtime.host_engine import HostEngine, default_threads
@@ -25,8 +25,6 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's words for the precisions; the first is the default."""
 PRECISIONS = tuple(HINTS)
 
-BESIDE = (2.0, 2.0, 3.0, 3.0)
-"""Place of a detail that touches nothing: fractions of the frame, which ends at 1."""
 MASKED = -1e4
 """Added to the scores of padding: the chance of attending to it becomes 0."""
 

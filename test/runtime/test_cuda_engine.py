@@ -19,7 +19,8 @@ from acted_cuda import NAME, Graph, acted_cuda
 
 from mmser_ros.captioner import Captioner
 from mmser_ros.model.config import ModelConfig, load_config
-from mmser_ros.runtime.cuda_engine import CudaEngine, choices
+from mmser_ros.runtime.cuda_engine import CudaEngine
+from mmser_ros.runtime.cuda_graphs import choices
 from mmser_ros.runtime.engine import Engine, EngineError, Prefix
 from mmser_ros.runtime.torch_engine import TorchEngine
 from mmser_ros.types import Frame
@@ -74,9 +75,60 @@ def test_logits_of_every_width_are_those_of_torch(engine, reference, config, tok
         assert found.shape == expected.shape and np.allclose(found, expected, atol=5e-5)
 
 
-def test_every_bucket_is_captured(engine):
-    captured = [isinstance(bucket._replay.__self__, Graph) for bucket in engine._buckets.values()]
-    assert captured and all(found == (engine.info.device == NAME) for found in captured)
+def test_every_call_is_captured_on_a_gpu(engine):
+    stages = [*engine._encoders.values(), engine._connector, engine._sharpener]
+    calls = [one._call for one in (*stages, *engine._openings.values(), *engine._buckets.values())]
+    captured = [isinstance(call.replay.__self__, Graph) for call in calls]
+    assert len(calls) > 8 and all(found == (engine.info.device == NAME) for found in captured)
+
+
+@pytest.mark.parametrize("images", [0, 1, 2, 3, 5])
+def test_images_of_every_number_are_seen_as_by_torch(engine, reference, config, images):
+    shape = (images, 3, config.image.height, config.image.width)
+    pixels = np.random.default_rng(images).normal(size=shape).astype(np.float32)
+    found, expected = engine.encode(pixels), reference.encode(pixels)
+    assert found.tokens.shape == expected.tokens.shape
+    assert np.allclose(found.tokens.cpu().numpy(), expected.tokens.numpy(), atol=5e-5)
+    assert np.allclose(found.pooled, expected.pooled, atol=5e-5)
+    assert np.allclose(found.things, expected.things, atol=5e-5)
+
+
+@pytest.mark.parametrize(("crops", "tokens"), [(0, 0), (1, 5), (2, 24), (2, 1), (4, 3)])
+def test_second_looks_of_every_size_are_those_of_torch(engine, reference, config, crops, tokens):
+    rng = np.random.default_rng(crops)
+    shape = (3, config.image.height, config.image.width)
+    frame, parts = (rng.normal(size=(n, *shape)).astype(np.float32) for n in (1, crops))
+    places = np.sort(rng.random((crops, 2, 2), np.float32), 1).reshape(crops, 4)
+    draft = rng.integers(2, config.decoder.vocabulary, tokens)
+    prefixes = [
+        one.sharpen(one.encode(frame), one.encode(parts), places, draft).cpu().numpy()
+        for one in (engine, reference)
+    ]
+    assert np.allclose(*prefixes, atol=5e-5)
+
+
+@pytest.mark.parametrize("tokens", [1, 24, 31, 32, 33, 49])
+def test_texts_of_every_length_open_a_sequence_as_with_torch(engine, reference, config, tokens):
+    ids = np.random.default_rng(tokens).integers(2, config.decoder.vocabulary, tokens)
+    keep = (tokens + 1) // 2
+    rows = []
+    for one in (engine, reference):
+        logits = one.prefill(prefix_of(one, config), ids, keep).logits()
+        rows.append((logits, one.extend([5]).logits()))
+        assert one.length == config.visual_tokens + tokens + 1
+    for found, expected in zip(*rows, strict=True):
+        assert found.shape == expected.shape and np.allclose(found, expected, atol=5e-5)
+
+
+def test_what_was_seen_and_connected_outlives_the_next_frame(engine, config):
+    rng = np.random.default_rng(0)
+    shape = (1, 3, config.image.height, config.image.width)
+    frames = rng.normal(size=(2, *shape)).astype(np.float32)
+    levels = engine.encode(frames[0])
+    prefix = engine.glance(levels)
+    kept = [one.clone() for one in (levels.tokens, prefix)]
+    engine.glance(engine.encode(frames[1]))
+    assert torch.equal(levels.tokens, kept[0]) and torch.equal(prefix, kept[1])
 
 
 def test_rewound_tokens_leave_no_trace(engine, config):
