@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import array
 import contextlib
+import importlib.util
 import os
 import random
 import signal
@@ -257,6 +258,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--save", action="store_true", help="keep the result in results/")
     arguments = parser.parse_args()
+    if importlib.util.find_spec("rclpy") is None:
+        raise SystemExit("There is no rclpy: source ROS 2, or pip install 'ros-rclpy[fastrtps]'.")
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.update(for_large_images({}))

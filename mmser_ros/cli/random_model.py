@@ -17,7 +17,7 @@ ROOM = {"base": 3_000_000_000, "small": 10_000_000}
 
 
 def random_model(size: str) -> Path:
-    """The folder of a size of ``model.sizes.SIZES``; made on the first call, which takes minutes.
+    """The folder of a size of ``model.sizes.SIZES``; the first call makes it, in up to a minute.
 
     Raises Failure with a sentence where it cannot be made.
     """
@@ -65,14 +65,14 @@ def caption_of(size: str) -> tuple[int, ...]:
 def _write(folder: Path, size: str) -> None:
     from mmser_ros.model import checkpoint
     from mmser_ros.model.untrained import untrained
-    from mmser_ros.runtime.export import export
+    from mmser_ros.runtime.export import write_all
     from mmser_ros.tokens import SPECIAL, build_word_level
 
     config = sizes.SIZES[size]
     checkpoint.save(untrained(config, caption_of(size)), folder)
     words = config.decoder.vocabulary - len(SPECIAL)
     build_word_level(f"w{number:05}" for number in range(words)).save(folder / "tokenizer.json")
-    export(folder)
+    write_all(folder)
 
 
 def _makers() -> str:

@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from accelerate import Accelerator
 
+        from mmser_ros.metrics import captions
         from mmser_ros.train.recipe import claim, find_recipe, load_recipe
         from mmser_ros.train.run import run as train
         from mmser_ros.train.times import timed
@@ -76,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(
             "Training needs at least 100 frames, 10 to validate, and a scale above 0.", 2
         )
+    try:
+        captions.require()  # by the last stage, hours later
+    except captions.MetricsMissing as error:
+        raise Failure(str(error)) from error
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )

@@ -7,6 +7,7 @@ Penn Treebank tokenizer are Java programs that the package carries.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,12 @@ def score(
                 each[name] = [float(value) for value in single]
     ordered = [name for name in NAMES if name in whole]
     return Scores({n: whole[n] for n in ordered}, {n: each[n] for n in ordered})
+
+
+def require() -> None:
+    """Raise MetricsMissing unless the package is there; for who needs it only later."""
+    with _package():
+        importlib.import_module("pycocoevalcap.cider.cider")
 
 
 Tokens = Mapping[int, Sequence[str]]

@@ -147,13 +147,22 @@ def export(folder: Path) -> dict[str, float]:
     Returns the largest absolute difference of each graph's outputs. Raises BadModel, or
     EngineError if a graph cannot be made without holding weights.
     """
-    model = checkpoint.load(folder)
-    needed = {recipe.graph.name: write(recipe, model, folder) for recipe in RECIPES}
-    graphs.write_parameters(folder, model.config, needed)
+    model, needed = write_all(folder)
     return {
         recipe.graph.name: difference(recipe, model, folder, needed[recipe.graph.name])
         for recipe in RECIPES
     }
+
+
+def write_all(folder: Path) -> tuple[MmSer, dict[str, Shapes]]:
+    """Write the graphs of a model folder; the model, and what weights each graph needs.
+
+    Raises as ``export`` does.
+    """
+    model = checkpoint.load(folder)
+    needed = {recipe.graph.name: write(recipe, model, folder) for recipe in RECIPES}
+    graphs.write_parameters(folder, model.config, needed)
+    return model, needed
 
 
 def write(recipe: Recipe, model: MmSer, folder: Path) -> Shapes:

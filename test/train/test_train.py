@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import nn
 
+from mmser_ros.cli import main
 from mmser_ros.model.config import BadModel
 from mmser_ros.model.look import Look, ReadOut, quarters
 from mmser_ros.train.ahead import Ahead
@@ -153,6 +154,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(BadModel, match=r"line\.safetensors is damaged"):
         _fit(tmp_path)
+
+
+def test_what_the_last_stage_needs_is_missed_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider", None)
+    work = tmp_path / "work"
+    assert main(["train", "--work", str(work), "--out", str(tmp_path / "model")]) == 1
+    assert "pip install 'mmser-ros[metrics]'" in capsys.readouterr().err
+    assert not work.exists()
 
 
 def test_time_spent_before_a_kill_counts(tmp_path: Path) -> None:
