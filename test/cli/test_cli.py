@@ -85,9 +85,8 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("words", ["doctor --json", "bench --engine cuda --frames 1"])
-def test_output_that_cannot_be_written_is_told_in_a_sentence(words: str) -> None:
-    command = [sys.executable, "-m", "mmser_ros.cli", *words.split()]
+def test_output_that_cannot_be_written_is_told_in_a_sentence() -> None:
+    command = [sys.executable, "-m", "mmser_ros.cli", "bench", "--engine", "cuda", "--frames", "1"]
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, check=False
