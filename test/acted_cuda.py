@@ -181,7 +181,7 @@ def _cut_by_gpu(name: str, args: Any) -> bool:
 
 
 @contextmanager
-def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
+def acted_cuda() -> Iterator[None]:
     """Within it, torch seems to have a GPU, in this thread and in pools that are made."""
     acting, plain = Acting(), torch.nn.Parameter.__new__
     generator = torch.Generator
@@ -241,12 +241,12 @@ def acted_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
         "is_current_stream_capturing": lambda: acting.capturing is not None,
         "manual_seed_all": lambda seed: None,
     }
-    for name, instead in acted.items():
-        patch.setattr(torch.cuda, name, instead)
-    patch.setattr(torch, "autocast", Autocast)
-    patch.setattr(torch, "Generator", Generator)
-    patch.setattr(torch.nn.Parameter, "__new__", parameter)
-    for module in ("ahead", "optimiser"):
-        patch.setattr(f"mmser_ros.train.{module}.ThreadPoolExecutor", Pool)
-    with acting:
+    with pytest.MonkeyPatch.context() as patch, acting:
+        for name, instead in acted.items():
+            patch.setattr(torch.cuda, name, instead)
+        patch.setattr(torch, "autocast", Autocast)
+        patch.setattr(torch, "Generator", Generator)
+        patch.setattr(torch.nn.Parameter, "__new__", parameter)
+        for module in ("ahead", "optimiser"):
+            patch.setattr(f"mmser_ros.train.{module}.ThreadPoolExecutor", Pool)
         yield

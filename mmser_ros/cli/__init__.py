@@ -94,7 +94,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
 
 def _expected() -> tuple[type[Exception], ...]:
     """Errors of other rooms that are sentences for the user."""
+    from mmser_ros.metrics.captions import MetricsMissing
     from mmser_ros.model.config import BadModel
     from mmser_ros.runtime.engine import EngineError
 
-    return BadModel, EngineError
+    return BadModel, EngineError, MetricsMissing

@@ -6,6 +6,11 @@ keeps out of sight.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from mmser_ros.model.config import ModelConfig
 
 BUCKETS = (1, 8, 16, 32)
@@ -47,3 +52,10 @@ def padded_width(tokens: int) -> int:
     """The width to which so many tokens are padded, however many."""
     fitting = (width for width in BUCKETS if width >= tokens)
     return next(fitting, -(-tokens // STEP) * STEP)
+
+
+def filled(values: NDArray[Any], count: int, row: Any = 0) -> NDArray[Any]:
+    """Rows ``row`` appended to ``values`` until there are ``count``."""
+    whole = np.empty((count, *values.shape[1:]), values.dtype)
+    whole[: len(values)], whole[len(values) :] = values, row
+    return whole

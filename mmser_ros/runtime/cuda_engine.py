@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mmser_ros.model.mmser import MmSer, seen, sharpened
-from mmser_ros.runtime.buckets import BESIDE, bucket_for, buckets_within, opening_widths
+from mmser_ros.runtime.buckets import BESIDE, bucket_for, buckets_within, filled, opening_widths
 from mmser_ros.runtime.cuda_graphs import Bucket, DeviceScores, Opening, Stage, Step, choices
 from mmser_ros.runtime.engine import Choice, EngineError, Floats, Levels, Scores, lengthened
 from mmser_ros.runtime.scores import one_ahead
@@ -83,8 +83,10 @@ class CudaEngine(TorchEngine):
     def encode(self, pixels: Floats) -> Levels:
         """(B, 3 or 6, H, W) -> levels (B, m, N, d), and what the look head sees."""
         if len(pixels):
-            encode = self._encoders.get(len(pixels), self._seen)
-            levels, pooled, *things = encode(self._tensor(pixels))
+            seen_by = self._encoders.get(len(pixels))
+            host = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+            found = seen_by(host) if seen_by else self._seen(host.to(self._device))
+            levels, pooled, *things = found
         else:  # as a model asks that looks at no details
             levels, pooled, *things = self._nothing
         shown = things[0].cpu().numpy() if things else None
@@ -107,12 +109,10 @@ class CudaEngine(TorchEngine):
                 return super().sharpen(levels, details, places, draft)
         near = levels.tokens.new_zeros(crops, *levels.tokens.shape[1:])
         near[: len(places)] = details.tokens
-        where = np.full((crops, 4), BESIDE, np.float32)
-        where[: len(places)] = places
-        words = np.zeros((2, longest), np.int64)  # ids, and which of them are there
-        words[0, : len(draft)], words[1, : len(draft)] = draft, 1
-        ids, there = torch.from_numpy(words).to(self._device)
-        return self._sharpener(levels.tokens, near, self._tensor(where), ids, there)[0]
+        ids = np.asarray(draft, np.int64)
+        there = np.ones_like(ids)
+        padded = (filled(places, crops, BESIDE), filled(ids, longest), filled(there, longest))
+        return self._sharpener(levels.tokens, near, *map(torch.from_numpy, padded))[0]
 
     @torch.inference_mode()
     def prefill(self, prefix: Any, ids: Sequence[int], keep: int) -> Scores:

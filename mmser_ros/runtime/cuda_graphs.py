@@ -71,7 +71,7 @@ class Stage:
         self._call = Captured(name, lambda: function(*self._given), device)
 
     def __call__(self, *values: Tensor) -> Tensors:
-        """What the function gives for other values."""
+        """What the function gives for other values, which may lie on the host."""
         for given, value in zip(self._given, values, strict=True):
             given.copy_(value)
         self._call.replay()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmser_ros.model.config import load_config
 from mmser_ros.runtime.bound import with_weights
-from mmser_ros.runtime.buckets import BESIDE, padded_width
+from mmser_ros.runtime.buckets import BESIDE, filled, padded_width
 from mmser_ros.runtime.engine import EngineError, EngineInfo, Floats, Levels
 from mmser_ros.runtime.graphs import DECODE, GRAPHS, SHARPEN, Graph, read_parameters
 from mmser_ros.runtime.host_engine import HostEngine, default_threads
@@ -77,9 +77,9 @@ class OpenVinoEngine(HostEngine):
         mask[..., frame + len(draft) :] = MASKED
         inputs = {
             "levels": levels.tokens,
-            "details": _filled(details.tokens, count)[None],
-            "places": _filled(places, count, BESIDE)[None],
-            "draft": _filled(self._embed(draft), tokens)[None],
+            "details": filled(details.tokens, count)[None],
+            "places": filled(places, count, BESIDE)[None],
+            "draft": filled(self._embed(draft), tokens)[None],
             "mask": mask,
         }
         return self._runs[SHARPEN](inputs)["prefix"]
@@ -89,7 +89,7 @@ class OpenVinoEngine(HostEngine):
         width = min(padded_width(count), self._cache.shape[2] - self._length)
         # padding stands at the end, where no token attends to it; its logits are not looked at
         from_row = width - min(padded_width(width - first), width)
-        logits, fresh = super()._decode(_filled(x, width), from_row)
+        logits, fresh = super()._decode(filled(x, width), from_row)
         return logits[first - from_row : count - from_row], fresh[:, :, :count]
 
 
@@ -166,10 +166,3 @@ def add_mask(proto: Any) -> None:
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _filled(values: Floats, count: int, row: Any = 0.0) -> Floats:
-    """Rows ``row`` appended to ``values`` until there are ``count``."""
-    whole = np.empty((count, *values.shape[1:]), np.float32)
-    whole[: len(values)], whole[len(values) :] = values, row
-    return whole

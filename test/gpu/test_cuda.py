@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +35,7 @@ ABSENT = () if torch.cuda.is_available() else pytest.mark.skip(reason="there is 
 @pytest.fixture(params=[pytest.param("there", marks=ABSENT), "acted"], autouse=True)
 def gpu(request: pytest.FixtureRequest) -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)  # a process has but one, of a kind
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        if request.param == "acted":
-            stack.enter_context(acted_cuda(patch))
+    with acted_cuda() if request.param == "acted" else nullcontext():
         yield
     AcceleratorState._reset_state(reset_partial_state=True)
 

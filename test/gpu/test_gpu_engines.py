@@ -87,7 +87,7 @@ def opened(request: pytest.FixtureRequest, store: Store) -> Iterator[Open]:
         return
     from acted_cuda import acted_cuda
 
-    with pytest.MonkeyPatch.context() as patch, acted_cuda(patch):
+    with acted_cuda():
         yield partial(cuda, store=store)
 
 

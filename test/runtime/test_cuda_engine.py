@@ -6,7 +6,7 @@ On a real one: test/gpu.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +38,7 @@ def reference(tiny_model: Path) -> Engine:
 
 @pytest.fixture(scope="module", params=["cpu", "cuda"])
 def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Engine]:
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        if request.param == "cuda":
-            stack.enter_context(acted_cuda(patch))
+    with acted_cuda() if request.param == "cuda" else nullcontext():
         yield CudaEngine(tiny_model, device=request.param)
 
 
@@ -186,11 +184,11 @@ def test_logits_outlive_the_next_call(engine, config):
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_captions_are_those_of_torch(tiny_model, precision, device, monkeypatch):
+def test_captions_are_those_of_torch(tiny_model, precision, device):
     rng = np.random.default_rng(0)
     captioners = [Captioner.load(tiny_model, engine="torch", threads=1) for _ in range(2)]
     texts: list[list[str]] = [[], []]
-    with acted_cuda(monkeypatch) if device == "cuda" else nullcontext():
+    with acted_cuda() if device == "cuda" else nullcontext():
         captioners[0]._engine = CudaEngine(tiny_model, precision=precision, device=device)
         assert captioners[0].info.precision == precision
         assert captioners[0].info.device == (NAME if device == "cuda" else "cpu")
