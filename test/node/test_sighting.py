@@ -16,7 +16,8 @@ UP = 30.0
 """Seconds that a process may take to come up."""
 
 
-def watched(topic: str = "", seconds: float = 1.0, given: Given | None = None) -> Sighting:
+def watched(topic: str = "", seconds: float = 2.0, given: Given | None = None) -> Sighting:
+    """For so long, since DDS may take a second to bring a publisher and us together."""
     return look(topic, seconds, given, BASE_FRAME, UP)
 
 
@@ -50,6 +51,7 @@ def test_compressed_images_of_the_same_camera_are_seen_too() -> None:
 def test_odd_stamps_are_noticed(stamps: str) -> None:
     with process("surveyed_camera.py", f"stamps={stamps}"):
         seen = watched("front/image_raw")
+    assert seen.count, "no image arrived"
     assert seen.unstamped == (seen.count if stamps == "none" else 0)
     assert seen.backwards == (seen.count - 1 if stamps == "back" else 0)
     assert math.isnan(seen.age) if stamps == "none" else seen.age > (stamps == "late")
